@@ -1,0 +1,146 @@
+# Everything starts here; `make` alone prints what there is.
+# Works with GNU make 3.81 or newer. Needs Python 3.11 or newer; everything else it installs itself.
+
+PORT ?= 8000
+DATA ?= .local
+SEEDS ?= 2000
+TESTS ?= tests
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.SUFFIXES:
+
+export PYTHON
+
+python := .venv/bin/python
+say = printf '  %-12s %s\n'
+
+# --- the targets -------------------------------------------------------------------------------
+
+.PHONY: help
+help: ## print this list
+	@echo 'Tandem: points that are earned online and spent at the till, and all that follows.'
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: run
+run: .venv/run .venv-engine/engine build ## the whole system on this machine: PORT=8000 DATA=.local
+	@$(python) -m tandem_local run --port $(PORT) --data $(DATA)
+
+.PHONY: token
+token: .venv/run ## print a bearer token: make -s token ROLE=customer SUBJECT=... [SCOPE="..."]
+	@if [ -z '$(ROLE)' ] || [ -z '$(SUBJECT)' ]; then \
+		echo 'usage: make -s token ROLE=terminal SUBJECT=store_12/till_3 [SCOPE="..."]' >&2; exit 2; fi
+	@$(python) -m tandem_local token --data $(DATA) --role '$(ROLE)' --subject '$(SUBJECT)' \
+		$(if $(SCOPE),--scope '$(SCOPE)')
+
+.PHONY: demo
+demo: .venv/demo .venv-engine/engine build ## replay shop data: HOUSEHOLDS= BASKETS= PORT= BASE_URL=
+	@$(python) -m tandem_demo --port $(PORT) --data $(DATA) \
+		$(if $(HOUSEHOLDS),--households $(HOUSEHOLDS)) $(if $(BASKETS),--baskets $(BASKETS)) \
+		$(if $(BASE_URL),--base-url $(BASE_URL))
+
+.PHONY: build
+build: build/done ## the packages and templates that are deployed, in build/
+
+.PHONY: test
+test: .venv/dev .venv-engine/engine build ## every suite; one of them: make test TESTS=tests/unit
+	@$(python) -m pytest $(TESTS)
+
+.PHONY: check
+check: lint types contracts quick unchanged ## the gate: lint, types, contracts, quick tests, documents
+
+.PHONY: lint
+lint: .venv/dev ## format and lint, as a check
+	@$(say) format 'ruff format --check' && $(python) -m ruff format --quiet --check .
+	@$(say) lint 'ruff check' && $(python) -m ruff check --quiet .
+
+.PHONY: types
+types: .venv/dev ## mypy, strict
+	@$(say) types 'mypy --strict' && $(python) -m mypy --no-error-summary
+
+.PHONY: contracts
+contracts: .venv/dev ## imports point one way
+	@$(say) contracts 'import-linter' && .venv/bin/lint-imports --no-logo
+
+.PHONY: quick
+quick: .venv/dev ## the tests that need neither the engine nor a build
+	@$(say) tests 'unit, service' && $(python) -m pytest -q tests/unit tests/service
+
+.PHONY: documents
+documents: .venv/dev ## write docs/openapi and docs/events from the models
+	@$(say) documents 'docs/openapi, docs/events' && $(python) -m tandem_core.documents
+
+.PHONY: unchanged
+unchanged: documents
+	@git diff --exit-code --stat -- docs/openapi docs/events && \
+	new=$$(git ls-files --others --exclude-standard -- docs/openapi docs/events) && \
+	if [ -n "$$new" ]; then echo "not in git: $$new"; exit 1; fi || \
+	{ echo 'The documents follow the models: run `make documents` and commit them.' >&2; exit 1; }
+
+.PHONY: format
+format: .venv/dev ## format and repair what can be repaired
+	@$(python) -m ruff check --quiet --fix-only . && $(python) -m ruff format --quiet .
+
+.PHONY: campaign
+campaign: .venv/dev ## property tests with many more examples each: SEEDS=2000
+	@TANDEM_HYPOTHESIS=campaign TANDEM_SEEDS=$(SEEDS) $(python) -m pytest -m hypothesis $(TESTS)
+
+.PHONY: bench
+bench: .venv/dev ## cost of each operation: AWS calls, write units, processor time
+	@$(python) -m tools.bench
+
+.PHONY: lock
+lock: .venv/dev ## compile the requirement files from *.in; UPGRADE=1 takes newer versions
+	@$(compile) requirements/dev.in --output-file requirements/dev.txt
+	@for name in requirements/run requirements/demo services/*/requirements; do \
+		$(compile) --constraint requirements/dev.txt $$name.in --output-file $$name.txt || exit 1; done
+	@$(compile) requirements/engine.in --output-file requirements/engine.txt
+
+.PHONY: clean
+clean: ## remove environments, build output and caches; keeps DATA
+	@rm -rf build dist .venv .venv-engine .hypothesis .import_linter_cache .mypy_cache .pytest_cache \
+		.ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- environments ------------------------------------------------------------------------------
+# A stamp lies in the environment it speaks of, so removing the one removes the other.
+# dev holds everything of demo and run, demo everything of run.
+
+sources := $(wildcard core/pyproject.toml services/*/pyproject.toml)
+install = tools/environment.sh $(@D) requirements/$(@F).txt
+
+.venv/bin/python .venv-engine/bin/python:
+	@tools/environment.sh $(@D:/bin=)
+
+.venv/run: requirements/run.txt .venv/sources
+	@$(install) && touch $@
+
+.venv/demo: requirements/demo.txt .venv/sources
+	@$(install) && touch .venv/run $@
+
+.venv/dev: requirements/dev.txt .venv/sources
+	@$(install) && touch .venv/run .venv/demo $@
+
+.venv-engine/engine: requirements/engine.txt | .venv-engine/bin/python
+	@$(install) && touch $@
+
+.venv/sources: tools/source_paths.py $(sources) | .venv/bin/python
+	@$(python) tools/source_paths.py && touch $@
+
+compile = $(python) -m uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
+	$(if $(UPGRADE),--upgrade)
+
+# --- build -------------------------------------------------------------------------------------
+# The list of inputs is an input too: a file that is gone is a change.
+
+inputs := $(shell find core services infra tools/build -type f ! -name '*.pyc' 2>/dev/null | sort)
+
+.PHONY: always
+build/inputs: always
+	@mkdir -p build && echo '$(inputs)' | cmp -s - $@ || echo '$(inputs)' > $@
+
+build/done: $(inputs) build/inputs | .venv/run
+	@$(say) build 'build/' >&2 && $(python) -m tools.build && touch $@
