@@ -53,8 +53,8 @@ check: lint types contracts quick unchanged ## the gate: lint, types, contracts,
 
 .PHONY: lint
 lint: .venv/dev ## format and lint, as a check
-	@$(say) format 'ruff format --check' && $(python) -m ruff format --quiet --check .
-	@$(say) lint 'ruff check' && $(python) -m ruff check --quiet .
+	@$(say) format 'ruff format --check' && $(python) -m ruff format --quiet --check --output-format concise .
+	@$(say) lint 'ruff check' && $(python) -m ruff check --quiet --output-format concise .
 
 .PHONY: types
 types: .venv/dev ## mypy, strict
@@ -94,8 +94,9 @@ bench: .venv/dev ## cost of each operation: AWS calls, write units, processor ti
 .PHONY: lock
 lock: .venv/dev ## compile the requirement files from *.in; UPGRADE=1 takes newer versions
 	@$(compile) requirements/dev.in --output-file requirements/dev.txt
-	@for name in requirements/run requirements/demo services/*/requirements; do \
-		$(compile) --constraint requirements/dev.txt $$name.in --output-file $$name.txt || exit 1; done
+	@for file in requirements/run.in requirements/demo.in services/*/requirements.in; do \
+		$(compile) --constraint requirements/dev.txt $$file --output-file $${file%.in}.txt || exit 1; \
+	done
 	@$(compile) requirements/engine.in --output-file requirements/engine.txt
 
 .PHONY: clean

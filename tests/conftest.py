@@ -20,19 +20,16 @@ os.environ.update(
 )
 
 # Examples are bounded by their number, not by the clock: a busy machine finds no failure.
-_UNHURRIED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-
-settings.register_profile("dev", max_examples=50, **_UNHURRIED)
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("dev", unhurried, max_examples=50)
 # The same examples in every run: a red build is a change, not a discovery.
 settings.register_profile(
-    "ci", max_examples=100, derandomize=True, database=None, print_blob=True, **_UNHURRIED
+    "ci", unhurried, max_examples=100, derandomize=True, database=None, print_blob=True
 )
 settings.register_profile(
     "campaign",
+    unhurried,
     max_examples=int(os.environ.get("TANDEM_SEEDS", "2000")),
     print_blob=True,
-    **_UNHURRIED,
 )
-settings.load_profile(
-    os.environ.get("TANDEM_HYPOTHESIS", "ci" if os.environ.get("CI") else "dev")
-)
+settings.load_profile(os.environ.get("TANDEM_HYPOTHESIS", "ci" if os.environ.get("CI") else "dev"))
