@@ -42,7 +42,8 @@ demo: .venv/demo .venv-engine/engine build ## replay shop data: HOUSEHOLDS= BASK
 		$(if $(BASE_URL),--base-url $(BASE_URL))
 
 .PHONY: build
-build: build/done ## the packages and templates that are deployed, in build/
+build: .venv/run ## the packages and templates that are deployed, in build/
+	@$(python) -m tools.build
 
 .PHONY: test
 test: .venv/dev .venv-engine/engine build ## every suite; one of them: make test TESTS=tests/unit
@@ -74,10 +75,10 @@ documents: .venv/dev ## write docs/openapi and docs/events from the models
 
 .PHONY: unchanged
 unchanged: documents
-	@git diff --exit-code --stat -- docs/openapi docs/events && \
-	new=$$(git ls-files --others --exclude-standard -- docs/openapi docs/events) && \
-	if [ -n "$$new" ]; then echo "not in git: $$new"; exit 1; fi || \
-	{ echo 'The documents follow the models: run `make documents` and commit them.' >&2; exit 1; }
+	@git diff --stat -- docs/openapi docs/events && \
+	git ls-files --others --exclude-standard -- docs/openapi docs/events && \
+	if [ -n "$$(git ls-files --modified --others --exclude-standard docs/openapi docs/events)" ]; \
+	then echo 'The models have changed: commit what make documents wrote.' >&2; exit 1; fi
 
 .PHONY: format
 format: .venv/dev ## format and repair what can be repaired
@@ -109,7 +110,7 @@ clean: ## remove environments, build output and caches; keeps DATA
 # A stamp lies in the environment it speaks of, so removing the one removes the other.
 # dev holds everything of demo and run, demo everything of run.
 
-sources := $(wildcard core/pyproject.toml services/*/pyproject.toml)
+sources := $(wildcard core/src services/*/src local/src demo/src)
 install = tools/environment.sh $(@D) requirements/$(@F).txt
 
 .venv/bin/python .venv-engine/bin/python:
@@ -127,21 +128,11 @@ install = tools/environment.sh $(@D) requirements/$(@F).txt
 .venv-engine/engine: requirements/engine.txt | .venv-engine/bin/python
 	@$(install) && touch $@
 
-.venv/sources: tools/source_paths.py $(sources) | .venv/bin/python
-	@$(python) tools/source_paths.py && touch $@
+.PHONY: always
+.venv/sources: always | .venv/bin/python
+	@echo '$(sources)' | cmp -s - $@ || \
+		{ $(python) tools/source_paths.py $(sources) && echo '$(sources)' > $@; }
 
 compile = $(python) -m uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
 	$(if $(UPGRADE),--upgrade)
-
-# --- build -------------------------------------------------------------------------------------
-# The list of inputs is an input too: a file that is gone is a change.
-
-inputs := $(shell find core services infra tools/build -type f ! -name '*.pyc' 2>/dev/null | sort)
-
-.PHONY: always
-build/inputs: always
-	@mkdir -p build && echo '$(inputs)' | cmp -s - $@ || echo '$(inputs)' > $@
-
-build/done: $(inputs) build/inputs | .venv/run
-	@$(say) build 'build/' >&2 && $(python) -m tools.build && touch $@

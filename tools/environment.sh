@@ -14,13 +14,16 @@ say() { printf '  %-12s %s\n' "$1" "$2" >&2; }
 new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 
 find_python() {
-    for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11 python}; do
+    for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11 /usr/bin/python3}; do
         if new_enough "$candidate"; then
             echo "$candidate"
             return
         fi
     done
-    found=$("${PYTHON:-python3}" --version 2>&1 | head -n 1) || found="no ${PYTHON:-python3}"
+    found="no ${PYTHON:-python3}"
+    if command -v "${PYTHON:-python3}" >/dev/null; then
+        found=$("${PYTHON:-python3}" --version 2>&1 | head -n 1)
+    fi
     echo "Tandem needs Python 3.11 or newer; found: $found." >&2
     echo "Install one, or name it: make PYTHON=/path/to/python3.13 ..." >&2
     exit 1
