@@ -1,0 +1,119 @@
+"""What a person reads: the progress, the tables, the verdict. Computes nothing but percentiles."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from tandem_demo.client import Meter
+from tandem_demo.reconciliation import Finding
+from tandem_demo.replay import Account
+
+_SHOWN = 5
+
+
+@contextmanager
+def progress(console: Console, visits: int) -> Iterator[Callable[[], None]]:
+    """Show a bar on a terminal and nothing elsewhere. Yields what to call after each visit."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+    with bar:
+        task = bar.add_task("baskets", total=visits)
+        yield lambda: bar.advance(task)
+
+
+def percentile(sorted_values: Sequence[float], share: float) -> float:
+    """Return the nearest-rank percentile of values in ascending order."""
+    return sorted_values[max(math.ceil(share * len(sorted_values)) - 1, 0)]
+
+
+def show_notes(console: Console, notes: Mapping[str, int]) -> None:
+    table = Table("What the data needed", "count", title_justify="left")
+    table.columns[1].justify = "right"
+    for note, count in sorted(notes.items()):
+        if count:
+            table.add_row(note, f"{count:,}")
+    console.print(table)
+
+
+def show_latencies(console: Console, meter: Meter) -> None:
+    table = Table("operation", "requests", "p50 ms", "p95 ms", "p99 ms", "max ms")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for operation, seconds in meter.latencies.items():
+        values = sorted(seconds)
+        marks = [percentile(values, share) for share in (0.50, 0.95, 0.99, 1.0)]
+        table.add_row(operation, f"{len(values):,}", *(f"{mark * 1000:.1f}" for mark in marks))
+    console.print(table)
+
+
+def show_totals(
+    console: Console,
+    accounts: Sequence[Account],
+    findings: Sequence[Finding],
+    meter: Meter,
+    requests_per_second: float,
+) -> None:
+    done: Counter[str] = Counter()
+    for account in accounts:
+        done += account.done
+    rows: dict[str, str] = {
+        "households": f"{len(accounts):,}",
+        "baskets": f"{done['baskets']:,}",
+        "points earned": f"{sum(account.books.granted_points for account in accounts):,}",
+        "points redeemed (captured less reversed)": (
+            f"{sum(account.books.spent_points for account in accounts):,}"
+        ),
+        "points available now": f"{sum(finding.balance.available for finding in findings):,}",
+        "points pending now": f"{sum(finding.balance.pending for finding in findings):,}",
+        "holds": f"{done['holds']:,}",
+        "captures": f"{done['captures']:,}",
+        "voids": f"{done['voids']:,}",
+        "reversals": f"{done['reversals']:,}",
+        "holds refused or lapsed": f"{done['holds refused'] + done['holds lapsed']:,}",
+        "requests": f"{meter.counts['requests']:,}",
+        "of these writes": f"{meter.counts['writes']:,}",
+        "replayed answers": f"{meter.counts['replayed']:,}",
+        "tries repeated (busy or no answer)": f"{meter.counts['retries']:,}",
+        "throughput, requests/s": f"{requests_per_second:,.1f}",
+    }
+    table = Table("replay", "")
+    table.columns[1].justify = "right"
+    for name, value in rows.items():
+        table.add_row(name, value)
+    console.print(table)
+
+
+def show_verdict(console: Console, findings: Sequence[Finding], meter: Meter) -> bool:
+    """Print the reconciliation. Returns whether everything agrees."""
+    wrong = [finding for finding in findings if finding.disagreements]
+    if meter.counts["replayed"] == meter.counts["writes"]:
+        console.print("This was a repeat: every write was answered as the first time (replayed).")
+    console.print(f"accounts compared: {len(findings):,}")
+    colour = "red" if wrong else "green"
+    console.print(f"[{colour}]balances that disagree: {len(wrong)}[/]")
+    for finding in wrong[:_SHOWN]:
+        console.print(f"  {finding.name}", markup=False)
+        for disagreement in finding.disagreements[:_SHOWN]:
+            console.print(f"    {disagreement}", markup=False)
+    return not wrong
