@@ -1,0 +1,130 @@
+"""Who calls and what they may do: roles, scopes, ownership.
+
+Tokens are verified once, at the edge, by the authorizer's own function (services/authorizer); here
+its answer is read. A role bounds what a token may do; the token's own scopes can only narrow that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from chalice.app import CustomAuthorizer
+
+from tandem_core.problems import Forbidden, Missing, Unauthenticated
+
+
+class Role(StrEnum):
+    CUSTOMER = "customer"
+    TERMINAL = "terminal"
+    INTEGRATION = "integration"
+    STAFF = "staff"
+    ADMIN = "admin"
+
+
+class Scope(StrEnum):
+    """What a route asks for. `<service>:<verb>`."""
+
+    PROGRAMS_READ = "loyalty:programs.read"
+    PROGRAMS_WRITE = "loyalty:programs.write"
+    ACCOUNTS_READ = "loyalty:accounts.read"
+    ACCOUNTS_SEARCH = "loyalty:accounts.search"
+    ACCOUNTS_ENROL = "loyalty:accounts.enrol"
+    POINTS_CALCULATE = "loyalty:points.calculate"
+    POINTS_ACCUMULATE = "loyalty:points.accumulate"
+    POINTS_ADJUST = "loyalty:points.adjust"
+    REDEMPTIONS_WRITE = "loyalty:redemptions.write"
+    REDEMPTIONS_REVERSE = "loyalty:redemptions.reverse"
+
+
+_READ = {Scope.PROGRAMS_READ, Scope.ACCOUNTS_READ}
+_TILL = _READ | {
+    Scope.ACCOUNTS_SEARCH,
+    Scope.POINTS_CALCULATE,
+    Scope.POINTS_ACCUMULATE,
+    Scope.REDEMPTIONS_WRITE,
+}
+_INTEGRATION = _TILL | {Scope.ACCOUNTS_ENROL}
+_STAFF = _INTEGRATION | {Scope.POINTS_ADJUST, Scope.REDEMPTIONS_REVERSE}
+
+ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
+    Role.CUSTOMER: frozenset(_READ),
+    Role.TERMINAL: frozenset(_TILL),
+    Role.INTEGRATION: frozenset(_INTEGRATION),
+    Role.STAFF: frozenset(_STAFF),
+    Role.ADMIN: frozenset(_STAFF | {Scope.PROGRAMS_WRITE}),
+}
+
+# Where a request comes from, when it does not say so itself.
+_ROLE_CHANNEL: Mapping[Role, str] = {
+    Role.CUSTOMER: "app",
+    Role.TERMINAL: "pos",
+    Role.INTEGRATION: "web",
+    Role.STAFF: "staff",
+    Role.ADMIN: "staff",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The verified caller. `store_id` and `terminal_id` are a terminal's, else empty."""
+
+    subject: str
+    role: Role
+    scopes: frozenset[str]
+    store_id: str = ""
+    terminal_id: str = ""
+
+    @property
+    def actor(self) -> str:
+        return f"{self.role}:{self.subject}"
+
+    @property
+    def channel(self) -> str:
+        return _ROLE_CHANNEL[self.role]
+
+    def require(self, scope: Scope) -> None:
+        """Raise Forbidden unless both the role and the token allow it."""
+        if scope not in self.scopes or scope not in ROLE_SCOPES[self.role]:
+            raise Forbidden(f"This call needs the scope {scope}", scope=scope.value)
+
+    def require_ownership(self, customer_id: str | None) -> None:
+        """Hide from a customer what belongs to another: their 404 and a stranger's are the same."""
+        if self.role is Role.CUSTOMER and customer_id != self.subject:
+            raise Missing
+
+    def at_location(self, location_id: str | None) -> str | None:
+        """Return where this happens; a terminal acts in its own store only (else Forbidden)."""
+        if self.role is not Role.TERMINAL:
+            return location_id
+        if not self.store_id:
+            raise Forbidden("The terminal's token names no store")
+        if location_id not in (None, self.store_id):
+            raise Forbidden(f"This terminal belongs to {self.store_id}")
+        return self.store_id
+
+
+def principal_of(request_context: Mapping[str, Any]) -> Principal:
+    """Read what the authorizer put into the request's context. Raises Unauthenticated."""
+    claims = request_context.get("authorizer") or {}
+    try:
+        return Principal(
+            subject=claims["sub"],
+            role=Role(claims["role"]),
+            scopes=frozenset(str(claims.get("scope") or "").split()),
+            store_id=claims.get("store_id") or "",
+            terminal_id=claims.get("terminal_id") or "",
+        )
+    except (KeyError, ValueError) as unusable:
+        raise Unauthenticated("The token names no subject or no known role") from unusable
+
+
+# The authorizer belongs to the platform stack, which exports its invocation address.
+AUTHORIZER = CustomAuthorizer(
+    "tandem",
+    authorizer_uri={"Fn::ImportValue": {"Fn::Sub": "tandem-${Stage}-authorizer-uri"}},  # type: ignore[arg-type]
+    header="Authorization",
+    ttl_seconds=300,
+)

@@ -1,0 +1,55 @@
+"""Time as the services speak of it: aware, in UTC, RFC 3339 on the wire.
+
+The domain takes `now` as an argument; only the edges call `utc_now`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+Clock: TypeAlias = Callable[[], datetime]
+
+MICROSECOND = timedelta(microseconds=1)
+_RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})")
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def rfc3339(instant: datetime) -> str:
+    """Render in UTC with exactly six decimals, so that the text sorts as the instants do."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _only_rfc3339_text(value: Any) -> Any:
+    """Refuse what pydantic would take for a time: numbers, dates, times without an offset."""
+    if isinstance(value, datetime):
+        return value
+    if not isinstance(value, str) or not _RFC3339.fullmatch(value):
+        raise PydanticCustomError(
+            "rfc3339", "must be an RFC 3339 date-time with an offset, such as 2026-11-22T09:30:00Z"
+        )
+    return value
+
+
+def _to_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as overflow:
+        raise PydanticCustomError("rfc3339", "lies outside the calendar") from overflow
+
+
+Instant = Annotated[
+    datetime,
+    BeforeValidator(_only_rfc3339_text),
+    AfterValidator(_to_utc),
+    PlainSerializer(rfc3339, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]

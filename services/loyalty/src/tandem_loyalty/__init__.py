@@ -1,0 +1,1 @@
+"""The loyalty service: points earned in any channel, spent in any channel."""

@@ -1,0 +1,104 @@
+"""Points taken back when lines of an order are cancelled or returned.
+
+What a line has earned is divided over its units once, by largest remainder. Returning units takes
+the target of all units returned so far, less what was taken already; so any split and any order of
+partial returns ends where one whole return would. A floor for each refund would not: twenty small
+refunds would keep the points.
+
+Taken from: the order's pending points, its lot, other lots (those that end first), and what is
+still missing is owed, up to the program's floor; beyond that it is waived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from tandem_core.problems import Conflict, Unprocessable
+from tandem_loyalty.accrual import LinePoints
+from tandem_loyalty.facts import Accrued, PointsReversed
+from tandem_loyalty.ledger import Draft
+from tandem_loyalty.points import take
+
+
+class ReturnExceedsPurchase(Conflict):
+    code, title = "RETURN_EXCEEDS_PURCHASE", "More units than are left of the line"
+
+
+class UnknownLine(Unprocessable):
+    code, title = "UNKNOWN_LINE", "The order has no such line"
+
+
+def reverse_lines(  # noqa: PLR0913  a decision and the order's own history
+    draft: Draft,
+    accrued: Accrued,
+    earlier: Sequence[PointsReversed],
+    reversal_id: str,
+    quantities: Mapping[str, int] | None,
+    occurred_at: datetime,
+) -> PointsReversed:
+    """Take back what units of an order's lines have earned; None is all that is left of the order.
+
+    Raises ReturnExceedsPurchase or UnknownLine.
+    """
+    lines = _points_of_units(accrued.lines or (), earlier, quantities)
+    points = sum(line.points for line in lines)
+    account = draft.account
+    order_id = accrued.order_id or ""
+    pending = account.pending.get(order_id)
+    from_pending = min(points, pending.points if pending else 0)
+    from_lots, missing = take(account, points - from_pending, first=accrued.last_day)
+    floor = draft.program.limits.negative_floor
+    owed = missing if floor is None else min(missing, max(0, floor - account.owed))
+    waived = missing - owed
+    return draft.record(
+        PointsReversed,
+        pending=-from_pending,
+        lots={lot: -part for lot, part in from_lots.items()},
+        owed=owed,
+        program={"issuance": points, "waiver": -waived},
+        occurred_at=occurred_at,
+        order_id=order_id,
+        reversal_id=reversal_id,
+        lines=lines,
+        waived=waived,
+    )
+
+
+def _points_of_units(
+    bought: Sequence[LinePoints],
+    earlier: Sequence[PointsReversed],
+    quantities: Mapping[str, int] | None,
+) -> tuple[LinePoints, ...]:
+    returned: dict[str, int] = {}
+    for reversal in earlier:
+        for line in reversal.lines:
+            returned[line.line_id] = returned.get(line.line_id, 0) + line.quantity
+    left = {line.line_id: line.quantity - returned.get(line.line_id, 0) for line in bought}
+    wanted = left if quantities is None else quantities
+    unknown = wanted.keys() - left.keys()
+    if unknown:
+        raise UnknownLine(f"The order has no line {min(unknown)}", line_id=min(unknown))
+    for line_id, quantity in wanted.items():
+        if quantity > left[line_id]:
+            raise ReturnExceedsPurchase(
+                f"{quantity} of line {line_id} come back, {left[line_id]} are left",
+                line_id=line_id,
+                left=left[line_id],
+            )
+    return tuple(
+        LinePoints(
+            line_id=line.line_id,
+            quantity=wanted[line.line_id],
+            points=_target(line, returned.get(line.line_id, 0) + wanted[line.line_id])
+            - _target(line, returned.get(line.line_id, 0)),
+        )
+        for line in bought
+        if wanted.get(line.line_id)
+    )
+
+
+def _target(line: LinePoints, units: int) -> int:
+    """Return what the first `units` of a line have earned, dividing it by largest remainder."""
+    each, more = divmod(line.points, line.quantity)
+    return each * units + min(units, more)
