@@ -86,7 +86,8 @@ format: .venv/dev ## format and repair what can be repaired
 
 .PHONY: campaign
 campaign: .venv/dev ## property tests with many more examples each: SEEDS=2000
-	@TANDEM_HYPOTHESIS=campaign TANDEM_SEEDS=$(SEEDS) $(python) -m pytest -m hypothesis $(TESTS)
+	@TANDEM_HYPOTHESIS=campaign TANDEM_SEEDS=$(SEEDS) $(python) -m pytest -m hypothesis \
+		$(or $(filter-out tests,$(TESTS)),tests/unit tests/service)
 
 .PHONY: bench
 bench: .venv/dev ## cost of each operation: AWS calls, write units, processor time
