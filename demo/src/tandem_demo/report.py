@@ -77,15 +77,18 @@ def show_totals(
     done: Counter[str] = Counter()
     for account in accounts:
         done += account.done
+    earned = sum(account.books.granted_points for account in accounts)
+    redeemed = sum(account.books.spent_points for account in accounts)
+    available = sum(finding.balance.available for finding in findings)
+    pending = sum(finding.balance.pending for finding in findings)
     rows: dict[str, str] = {
         "households": f"{len(accounts):,}",
         "baskets": f"{done['baskets']:,}",
-        "points earned": f"{sum(account.books.granted_points for account in accounts):,}",
-        "points redeemed (captured less reversed)": (
-            f"{sum(account.books.spent_points for account in accounts):,}"
-        ),
-        "points available now": f"{sum(finding.balance.available for finding in findings):,}",
-        "points pending now": f"{sum(finding.balance.pending for finding in findings):,}",
+        "points earned": f"{earned:,}",
+        "points redeemed (captured less reversed)": f"{redeemed:,}",
+        "points available now": f"{available:,}",
+        "points pending now": f"{pending:,}",
+        "points lapsed": f"{earned - redeemed - available - pending:,}",
         "holds": f"{done['holds']:,}",
         "captures": f"{done['captures']:,}",
         "voids": f"{done['voids']:,}",
