@@ -80,7 +80,9 @@ def run(console: Console, client: Client, households: int, baskets: int, threads
         Account(story, enrolment.account_id)
         for story, enrolment in zip(tell(members, sample, calendar, notes), enrolments, strict=True)
     ]
-    client.get_ready(tills(accounts))
+    terminals = tills(accounts)
+    console.print(f"tokens for {len(terminals):,} tills, one for each store")
+    client.get_ready(terminals)
     visits = sum(len(account.story.visits) for account in accounts)
     started, before = time.perf_counter(), client.meter.counts["requests"]
     with report.progress(console, visits) as on_visit:
