@@ -13,7 +13,7 @@ from typing import Any
 
 from chalice.app import CustomAuthorizer
 
-from tandem_core.problems import Forbidden, Missing, Unauthenticated
+from tandem_core.problems import Forbidden, Unauthenticated
 
 
 class Role(StrEnum):
@@ -90,10 +90,12 @@ class Principal:
         if scope not in self.scopes or scope not in ROLE_SCOPES[self.role]:
             raise Forbidden(f"This call needs the scope {scope}", scope=scope.value)
 
-    def require_ownership(self, customer_id: str | None) -> None:
-        """Hide from a customer what belongs to another: their 404 and a stranger's are the same."""
-        if self.role is Role.CUSTOMER and customer_id != self.subject:
-            raise Missing
+    def owns(self, customer_id: str | None) -> bool:
+        """Tell whether this caller may see what belongs to a customer.
+
+        What is not theirs is hidden: answer exactly as if it did not exist.
+        """
+        return self.role is not Role.CUSTOMER or customer_id == self.subject
 
     def at_location(self, location_id: str | None) -> str | None:
         """Return where this happens; a terminal acts in its own store only (else Forbidden)."""

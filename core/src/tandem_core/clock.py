@@ -25,7 +25,7 @@ def utc_now() -> datetime:
 
 def rfc3339(instant: datetime) -> str:
     """Render in UTC with exactly six decimals, so that the text sorts as the instants do."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _only_rfc3339_text(value: Any) -> Any:

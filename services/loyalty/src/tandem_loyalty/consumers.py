@@ -125,7 +125,7 @@ def on_order_placed(store: Store, envelope: Envelope, now: datetime) -> None:
 def on_account_enrolled(store: Store, envelope: Envelope, now: datetime) -> None:
     """Accrue what the new member has bought as a guest."""
     account_id = str(envelope.data["account_id"])
-    identifiers = store.identifiers(account_id)
+    _, identifiers = store.load_with_identifiers(account_id)
     customer_id = envelope.data.get("customer_id")
     for key, purchase in store.parked_purchases(customer_id, identifiers):
         _accumulate(store, account_id, purchase, envelope, now)

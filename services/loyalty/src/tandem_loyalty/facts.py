@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal, Self
 
-from pydantic import model_validator
+from pydantic import BaseModel, model_validator
 
 from tandem_core.clock import Instant
 from tandem_core.money import Money
 from tandem_loyalty.accrual import Explanation, LinePoints
 from tandem_loyalty.points import Balance, Hold
-from tandem_loyalty.programs import Strict
+from tandem_loyalty.programs import Program, Strict
 
 ProgramAccount = Literal["issuance", "redemption", "expiry", "adjustment", "waiver"]
 LedgerAccount = Literal["available", "pending", "held", "owed"] | ProgramAccount
@@ -211,7 +211,7 @@ class RedemptionReversed(RedemptionFact):
     reversed: int
 
 
-PUBLISHED: dict[str, type[AccountFact]] = {
+FACTS: dict[str, type[AccountFact]] = {
     model.type: model
     for model in (
         AccountEnrolled,
@@ -231,7 +231,10 @@ PUBLISHED: dict[str, type[AccountFact]] = {
     )
 }
 
+PROGRAM_PUBLISHED = "program.published"
+PUBLISHED: dict[str, type[BaseModel]] = {**FACTS, PROGRAM_PUBLISHED: Program}
+
 
 def fact_of(kind: str, data: str) -> AccountFact:
     """Read a fact from its type and its stored document."""
-    return PUBLISHED[kind].model_validate_json(data)
+    return FACTS[kind].model_validate_json(data)

@@ -280,7 +280,8 @@ def reverse_redemption(
 
 def _own_account(call: Call, account_id: str) -> AccountView:
     view = use_cases.get_account(store(), account_id, call.now)
-    call.principal.require_ownership(view.account.customer_id)
+    if not call.principal.owns(view.account.customer_id):
+        raise AccountNotFound(f"There is no account {account_id}")
     return view
 
 

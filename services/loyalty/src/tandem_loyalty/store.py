@@ -53,6 +53,7 @@ from tandem_core.problems import Conflict, Missing, invalid_field
 from tandem_core.settings import service_settings
 from tandem_core.table import Item, Key, Page, Table, Value, every_page
 from tandem_loyalty.facts import (
+    PROGRAM_PUBLISHED,
     AccountEnrolled,
     AccountFact,
     Accrued,
@@ -75,7 +76,6 @@ POINTER_COPIES = 8
 DUE_SHARDS = 16
 GUEST_DAYS = 180
 PARKED_DAYS = 90
-PROGRAM_PUBLISHED = "program.published"
 _MAX_PAGES = 50
 _IDENTIFIERS = TypeAdapter(tuple[Identifier, ...])
 
@@ -93,12 +93,12 @@ class AlreadyEnrolled(Conflict):
 
 
 class Loaded(NamedTuple):
-    """An account with its program, and the entries that were asked for."""
+    """An account with its program, and the items that were asked for beside it."""
 
     head: Head
     account: Account
     program: Program
-    entries: list[Entry | None]
+    items: list[Item | None]
 
 
 class Stored(NamedTuple):
@@ -176,7 +176,7 @@ class Store:
     # --- accounts -----------------------------------------------------------------------------
 
     def load(self, account_id: str, *keys: Key) -> Loaded:
-        """Read an account, its program and the entries of `keys` in one call.
+        """Read an account, its program and the items of `keys` in one call.
 
         A second call is needed for a program that is not the default one, and a third, once per
         process, for a version not seen before. Raises AccountNotFound.
@@ -192,7 +192,7 @@ class Store:
             program = self._pointed_program(DEFAULT_PROGRAM_ID, pointed)
         else:
             program = self.program(account.program_id)
-        return Loaded(head, account, program, [entry_of(one) if one else None for one in found])
+        return Loaded(head, account, program, found)
 
     def append(  # noqa: PLR0913  one call is one transaction
         self,
@@ -241,10 +241,16 @@ class Store:
         (item,) = self.table.get(key)
         return entry_of(item) if item else None
 
-    def identifiers(self, account_id: str) -> tuple[Identifier, ...]:
-        """Return a member's identifiers, which live apart from the books so they can be erased."""
-        (item,) = self.table.get(_profile_key(account_id))
-        return _IDENTIFIERS.validate_json(str(item["identifiers"])) if item else ()
+    def load_with_identifiers(self, account_id: str) -> tuple[Loaded, tuple[Identifier, ...]]:
+        """Read an account and what its member is recognised by.
+
+        Identifiers live apart from the books, so that they can be erased.
+        """
+        loaded = self.load(account_id, _profile_key(account_id))
+        (profile,) = loaded.items
+        if profile is None:
+            return loaded, ()
+        return loaded, _IDENTIFIERS.validate_json(str(profile["identifiers"]))
 
     def enrolment(
         self,

@@ -13,11 +13,12 @@ from typing import NamedTuple, TypeVar
 from tandem_core.ids import derived_id
 from tandem_core.journal import (
     Entry,
+    Head,
     LostRace,
     Origin,
     check_key_unused,
     check_replay,
-    head_of,
+    entry_of,
     until_written,
 )
 from tandem_core.money import Money
@@ -41,7 +42,6 @@ from tandem_loyalty.points import Account, Balance
 from tandem_loyalty.programs import Program, ProgramDefinition
 from tandem_loyalty.purchases import Purchase
 from tandem_loyalty.store import (
-    AccountNotFound,
     Loaded,
     Store,
     Stored,
@@ -128,11 +128,12 @@ def enrol(  # noqa: PLR0913  what an enrolment says
     account_id = derived_id("acc", origin.actor, origin.key)
 
     def attempt() -> AccountView:
-        head_item, entry_item = store.table.get(account_key(account_id), enrolled_key(account_id))
-        if head_item:
-            return _enrolled_before(store, account_id, origin)
+        recorded = store.stored(enrolled_key(account_id))
+        if recorded is not None:
+            check_replay(recorded, origin)
+            return _as_enrolled(store, recorded)
         program = store.program(program_id)
-        head = head_of(account_key(account_id), account_id, None)
+        head = Head(account_key(account_id), account_id)
         fact = AccountEnrolled(
             account_id=account_id,
             customer_id=customer_id,
@@ -150,32 +151,21 @@ def enrol(  # noqa: PLR0913  what an enrolment says
     return until_written(attempt)
 
 
-def _enrolled_before(store: Store, account_id: str, origin: Origin) -> AccountView:
-    """Answer a repeated enrolment as the first time, whatever has happened to the account since."""
-    entry = store.stored(enrolled_key(account_id))
-    if entry is None:
-        raise AccountNotFound
-    check_replay(entry, origin)
+def _as_enrolled(store: Store, entry: Entry) -> AccountView:
+    """Return an account as it was when it was opened, whatever has happened to it since."""
     fact = fact_of(entry.type, entry.data)
     assert isinstance(fact, AccountEnrolled)  # noqa: S101  the key holds nothing else
-    name, _, version = fact.program.partition("@")
+    loaded, identifiers = store.load_with_identifiers(entry.subject)
     return AccountView(
-        account_id,
-        new_account(fact),
-        store.program(name, int(version)),
-        entry.seq,
-        store.identifiers(account_id),
-        replayed=True,
+        entry.subject, new_account(fact), loaded.program, entry.seq, identifiers, replayed=True
     )
 
 
 def get_account(store: Store, account_id: str, now: datetime) -> AccountView:
     """Return an account as it is at `now`. Raises AccountNotFound."""
-    loaded = store.load(account_id)
+    loaded, identifiers = store.load_with_identifiers(account_id)
     account = ledger.settled(account_id, loaded.account, loaded.program, now)
-    return AccountView(
-        account_id, account, loaded.program, loaded.head.version, store.identifiers(account_id)
-    )
+    return AccountView(account_id, account, loaded.program, loaded.head.version, identifiers)
 
 
 def find_accounts(
@@ -526,8 +516,9 @@ def _write(  # noqa: PLR0913  the parts of one write
 
     def attempt() -> Outcome:
         loaded = store.load(account_id, key)
-        (recorded,) = loaded.entries
-        if recorded is not None:
+        (item,) = loaded.items
+        if item is not None:
+            recorded = entry_of(item)
             accept(recorded)
             check_replay(recorded, origin)
             return Outcome(recorded, fact_of(recorded.type, recorded.data), replayed=True)
