@@ -24,15 +24,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from tools.build.archive import write_archive
-from tools.build.template import merged_template
+from tools.packages.archive import write_archive
+from tools.packages.template import merged_template
 
 # The authorizer's package is the platform's stack; a service's stack is named after the service.
 _STACK_OF = {"authorizer": "platform"}
 
-_LAMBDA_WHEELS = tuple(
-    f"manylinux_2_{minor}_x86_64" for minor in (34, 31, 28, 27, 24, 17)
-) + ("manylinux2014_x86_64",)
+_LAMBDA_WHEELS = tuple(f"manylinux_2_{minor}_x86_64" for minor in (34, 31, 28, 27, 24, 17)) + (
+    "manylinux2014_x86_64",
+)
 
 
 class BuildFailed(Exception):
@@ -148,11 +148,7 @@ class Package:
                 root,
                 self.stage / "vendor",
                 dirs_exist_ok=True,
-                ignore=lambda folder, names: [
-                    name
-                    for name in names
-                    if name == "__pycache__" or name.endswith((".egg-info", ".pyc"))
-                ],
+                ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "*.pyc"),
             )
         merge = merged_template(self._templates)
         (self.stage / "infra.json").write_text(json.dumps(merge, indent=2))
@@ -166,7 +162,7 @@ class Package:
             # Chalice asks the SDK for names of the region, and for nothing else.
             AWS_DEFAULT_REGION="us-east-1",
             AWS_ACCESS_KEY_ID="none",
-            AWS_SECRET_ACCESS_KEY="none",
+            AWS_SECRET_ACCESS_KEY="none",  # noqa: S106
             PYTHONDONTWRITEBYTECODE="1",
         )
 
@@ -200,4 +196,3 @@ def _wheel_options() -> list[str]:
 
 def _is_source(path: Path) -> bool:
     return path.is_file() and "__pycache__" not in path.parts and ".egg-info" not in str(path)
-

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from tools.build.package import BuildFailed, Package, packages
+from tools.packages.package import BuildFailed, Package, packages
 
 
 def main() -> int:
