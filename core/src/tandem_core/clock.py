@@ -16,6 +16,8 @@ from pydantic_core import PydanticCustomError
 Clock: TypeAlias = Callable[[], datetime]
 
 MICROSECOND = timedelta(microseconds=1)
+# Room for every zone and every sum of days before the calendar ends.
+_FIRST_YEAR, _LAST_YEAR = 1900, 9900
 _RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})")
 
 
@@ -46,6 +48,12 @@ def _to_utc(value: datetime) -> datetime:
         raise PydanticCustomError("rfc3339", "lies outside the calendar") from overflow
 
 
+def _far_from_the_edge(value: datetime) -> datetime:
+    if not _FIRST_YEAR <= value.year <= _LAST_YEAR:
+        raise PydanticCustomError("rfc3339", "must lie between the years 1900 and 9900")
+    return value
+
+
 Instant = Annotated[
     datetime,
     BeforeValidator(_only_rfc3339_text),
@@ -53,3 +61,6 @@ Instant = Annotated[
     PlainSerializer(rfc3339, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
+
+# An instant that somebody else names, so that adding days to it or changing its zone cannot fail.
+GivenInstant = Annotated[Instant, AfterValidator(_far_from_the_edge)]

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from tandem_core.clock import Instant
+from tandem_core.clock import GivenInstant, Instant
 from tandem_core.journal import Entry
 from tandem_core.money import EXACT_INTEGER, Money
 from tandem_core.problems import invalid_field
@@ -89,7 +89,7 @@ class Accounts(Strict):
 
 
 class BalanceQuery(Strict):
-    as_of: Instant | None = None
+    as_of: GivenInstant | None = None
 
 
 class BalanceAt(Balance):
@@ -269,7 +269,7 @@ class OrderPlaced(Heard):
     channel: Literal["web", "app", "pos", "marketplace", "social"]
     store_id: Reference | None = None
     customer: HeardCustomer = HeardCustomer()
-    placed_at: Instant
+    placed_at: GivenInstant
     lines: tuple[HeardLine, ...]
     tenders: tuple[HeardTender, ...] = ()
 
@@ -292,9 +292,9 @@ class OrderArrived(Heard):
     """`order.delivered` and `order.completed`: evidence that starts the return window."""
 
     order_id: Reference
-    delivered_at: Instant | None = None
-    completed_at: Instant | None = None
-    return_window_closes_at: Instant | None = None
+    delivered_at: GivenInstant | None = None
+    completed_at: GivenInstant | None = None
+    return_window_closes_at: GivenInstant | None = None
 
 
 class HeardQuantity(Heard):
@@ -307,7 +307,7 @@ class OrderCancelled(Heard):
 
     order_id: Reference
     cancellation_id: Reference | None = None
-    cancelled_at: Instant | None = None
+    cancelled_at: GivenInstant | None = None
     lines: tuple[HeardQuantity, ...] | None = None
 
 
@@ -324,7 +324,7 @@ class RefundSucceeded(Heard):
 
     refund_id: Reference
     order_id: Reference
-    succeeded_at: Instant | None = None
+    succeeded_at: GivenInstant | None = None
     lines: tuple[HeardQuantity, ...] = ()
     legs: tuple[RefundLeg, ...] = ()
 

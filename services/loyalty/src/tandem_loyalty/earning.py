@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from tandem_core.clock import Instant
+from tandem_core.clock import GivenInstant
 from tandem_core.problems import Conflict, Unprocessable, invalid_field
 from tandem_loyalty.accrual import Accrual, Explanation, action_rule, points_of_purchase
 from tandem_loyalty.facts import Accrued, PointsEarned, PointsPending, PointsRescheduled
@@ -40,7 +40,7 @@ class Action(Strict):
 
     type: ActionType
     reference: Reference
-    occurred_at: Instant | None = None
+    occurred_at: GivenInstant | None = None
 
 
 def not_in_future(field: str, instant: datetime, now: datetime) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from tandem_core.clock import Instant
+from tandem_core.clock import GivenInstant
 from tandem_core.money import EXACT_INTEGER, MAX_AMOUNT_MINOR, Money
 from tandem_loyalty.programs import Channel, Strict
 
@@ -43,7 +43,7 @@ class Purchase(Strict):
     order_id: Reference
     channel: Channel
     location_id: Reference | None = None
-    occurred_at: Instant
+    occurred_at: GivenInstant
     lines: Annotated[tuple[PurchaseLine, ...], Field(min_length=1, max_length=MAX_LINES)]
     tenders: Annotated[tuple[Tender, ...], Field(max_length=20)] = ()
 
