@@ -118,7 +118,8 @@ def test_a_customer_has_one_account_in_a_program(loyalty: Loyalty) -> None:
 
 
 def test_an_account_that_nobody_could_find_again_is_refused(loyalty: Loyalty) -> None:
-    for body in ({}, {"identifiers": []}, {"customer_id": None}):
+    bodies: list[Any] = [{}, {"identifiers": []}, {"customer_id": None}]
+    for body in bodies:
         with nothing_changes(loyalty):
             refusal(enrol(loyalty, body), 422, "VALIDATION_FAILED")
 
@@ -392,20 +393,25 @@ def test_the_balance_is_known_at_any_instant(loyalty: Loyalty) -> None:
         assert at("2026-05-10T11:30:00+02:00") == (40, 0, 0)
         assert at("2027-03-31T23:59:59Z") == (40, 0, 0)
         assert at("2027-04-01T00:00:00Z") == (0, 0, 0)
-        assert at("9999-12-31T23:59:59Z") == (0, 0, 0)
+        assert at("9900-12-31T23:59:59Z") == (0, 0, 0)
 
 
 @pytest.mark.parametrize(
-    "instant", ["0001-01-01T00:00:00Z", "0999-06-01T00:00:00Z", "1969-12-31T23:59:59Z"]
+    "instant",
+    [
+        "0001-01-01T00:00:00Z",
+        "0999-06-01T00:00:00Z",
+        "9901-01-01T00:00:00Z",
+        "9999-12-31T23:59:59Z",
+    ],
 )
-def test_long_before_the_account_its_balance_was_nothing(loyalty: Loyalty, instant: str) -> None:
+def test_the_edges_of_the_calendar_have_no_balance(loyalty: Loyalty, instant: str) -> None:
     account_id = loyalty.enrol(customer_id="cus_1")
-    loyalty.buy(account_id, 5000, "ord_1")
 
     reply = loyalty.call(
         "GET", "/accounts/{account_id}/balance", query={"as_of": instant}, account_id=account_id
     )
-    assert (reply.status, reply.body["available"]) == (200, 0)
+    refusal(reply, 422, "VALIDATION_FAILED")
 
 
 def test_the_ledger_is_read_page_by_page_newest_first(loyalty: Loyalty) -> None:
