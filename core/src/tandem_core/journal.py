@@ -11,6 +11,9 @@ caller's idempotency key. So an entry is at once the audit trail, the idempotenc
 and the outbox: the table's stream carries it to the relay. Entries of one aggregate are numbered
 without gaps and chained by hash. This module never decides anything and never reads the clock.
 
+Documents (`state`, `data`, `snapshot`) are stored deflated: each kilobyte of an item is paid for,
+twice in a transaction. Hashes are over the text. See docs/decisions/0008-deflated-documents.md.
+
 Every item of an aggregate is written here and nowhere else.
 """
 
@@ -19,6 +22,7 @@ from __future__ import annotations
 import hashlib
 import random
 import time
+import zlib
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -194,7 +198,7 @@ class Journal:
             "at": last.at,
             "hash": last.hash,
             "recent": _remember(head.recent, origin, answer),
-            "state": state,
+            "state": _deflate(state),
             **(head.indexes if indexes is None else indexes),
         }
         unchanged = (
@@ -277,7 +281,7 @@ def head_of(key: Key, subject: str, item: Item | None) -> Head:
         at=str(item["at"]),
         hash=bytes(item["hash"]),  # type: ignore[arg-type]
         recent=str(item.get("recent", "")),
-        state=str(item["state"]),
+        state=_inflate(item["state"]),
         indexes={name: value for name, value in item.items() if name not in known},
     )
 
@@ -291,7 +295,7 @@ def entry_item(entry: Entry) -> Item:
         "previous": entry.previous,
         "cause": origin.causation_id,
         "trace": origin.traceparent,
-        "snapshot": entry.snapshot,
+        "snapshot": _deflate(entry.snapshot) if entry.snapshot else b"",
     }
     return {
         **entry.key._asdict(),
@@ -299,7 +303,7 @@ def entry_item(entry: Entry) -> Item:
         "at": entry.at,
         "seq": entry.seq,
         "type": entry.type,
-        "data": entry.data,
+        "data": _deflate(entry.data),
         "hash": entry.hash,
         "actor": origin.actor,
         "channel": origin.channel,
@@ -315,7 +319,7 @@ def entry_of(item: Item) -> Entry:
         seq=int(item["seq"]),
         type=str(item["type"]),
         at=str(item["at"]),
-        data=str(item["data"]),
+        data=_inflate(item["data"]),
         origin=Origin(
             actor=str(item["actor"]),
             channel=str(item["channel"]),
@@ -326,8 +330,17 @@ def entry_of(item: Item) -> Entry:
         ),
         previous=bytes(item.get("previous", b"")),  # type: ignore[arg-type]
         hash=bytes(item["hash"]),  # type: ignore[arg-type]
-        snapshot=str(item.get("snapshot", "")),
+        snapshot=_inflate(item["snapshot"]) if "snapshot" in item else "",
     )
+
+
+def _deflate(document: str) -> bytes:
+    return zlib.compress(document.encode(), wbits=-zlib.MAX_WBITS)
+
+
+def _inflate(value: Value) -> str:
+    assert isinstance(value, bytes)  # noqa: S101  written by _deflate
+    return zlib.decompress(value, wbits=-zlib.MAX_WBITS).decode()
 
 
 def _remember(recent: str, origin: Origin, fact: Key | None) -> str:
