@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import shutil
 import threading
 import time
@@ -89,8 +90,14 @@ class LocalCloud:
             raise NotBuilt(f"Nothing is built in {build}; run `make build` first.")
         self.paths.logs.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(self.paths.data / "lock")
-        self.gateway = Gateway(port, Issuer(self.paths.data).jwks(), {"stage": STAGE})
+        try:
+            self.gateway = Gateway(port, Issuer(self.paths.data).jwks(), {"stage": STAGE})
+        except OSError:
+            self._lock.close()
+            raise
         self.port = self.gateway.port
+        self._lock.write(f"{self.base_url}, process {os.getpid()}")
+        self._lock.flush()
         self._engine = Engine(engine_python, self.paths.data, self._log("engine"))
         self._functions: dict[str, Function] = {}
         self._running: list[StreamMapping | QueueMapping | Scheduler] = []
@@ -319,9 +326,14 @@ def _send(sqs: SQSClient, queue_arn: str | None, record: Mapping[str, Any]) -> N
 def _lock(path: Path) -> IO[str]:
     """Take the data folder. The system gives a lock back however its holder ends: none is stale."""
     file = path.open("a+")
+    file.seek(0)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        file.close()
-        raise AlreadyRunning(f"Tandem already runs on the data in {path.parent}.") from None
+        with file:
+            raise AlreadyRunning(
+                f"Tandem already runs on the data in {path.parent}: {file.read()}.\n"
+                "Stop that one, or take other data: make run PORT=8001 DATA=.local-2"
+            ) from None
+    file.truncate()
     return file

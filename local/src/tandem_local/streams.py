@@ -138,7 +138,7 @@ class StreamMapping:
         while not self._stopping.is_set():
             try:
                 iterator = iterator or self._iterator(shard_id, after)
-                page = self._streams.get_records(
+                page: Mapping[str, Any] = self._streams.get_records(
                     ShardIterator=iterator, Limit=self.settings.batch_size
                 )
             except (BotoCoreError, ClientError):
@@ -156,9 +156,9 @@ class StreamMapping:
                 self._drained[shard_id].set()
                 self._stopping.wait(pause)
                 pause = min(pause * 1.5, _MAX_POLL_SECONDS)
-            if "NextShardIterator" not in page:  # the shard is closed and read to its end
+            iterator = page.get("NextShardIterator")
+            if iterator is None:  # the shard is closed and read to its end
                 return
-            iterator = page["NextShardIterator"]
 
     def _iterator(self, shard_id: str, after: str | None) -> str:
         start: Any = (
