@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from tandem_core.money import EXACT_INTEGER, Currency, Money
+from tandem_core.money import EXACT_INTEGER, MAX_AMOUNT_MINOR, Currency, Money
 
 MAX_POINTS = 10**12
 
@@ -247,10 +247,13 @@ class Program(ProgramDefinition):
         midnight = datetime.combine(day + timedelta(days=1), datetime.min.time())
         return midnight.replace(tzinfo=zone(self.time_zone)).astimezone(UTC)
 
-    def value_of(self, points: int) -> Money:
-        """Return what points take off a price, rounded down to the minor unit."""
+    def value_of(self, points: int) -> Money | None:
+        """Return what points take off a price, rounded down; None when no amount is that large."""
         rate = self.point_value
-        return Money(amount=points * rate.value.amount // rate.points, currency=rate.value.currency)
+        amount = points * rate.value.amount // rate.points
+        if amount > MAX_AMOUNT_MINOR:
+            return None
+        return Money(amount=amount, currency=rate.value.currency)
 
     def rules(self, kind: type[SpendRule | OrderRule | ActionRule]) -> Sequence[AccrualRule]:
         return [rule for rule in self.accrual_rules if isinstance(rule, kind)]

@@ -75,11 +75,13 @@ def authorize(  # noqa: PLR0913  what a till says about a hold
     account, program = draft.account, draft.program
     if len(account.holds) >= MAX_OPEN_HOLDS:
         raise TooManyHolds(f"At most {MAX_OPEN_HOLDS} holds can be open at once")
-    value = program.value_of(points)
-    _check_basket_share(program.limits.basket_share_percent, value, basket)
     taken, missing = take(account, points)
     if missing:
         raise InsufficientPoints(points, account.balance.available)
+    value = program.value_of(points)
+    if value is None:
+        raise LimitExceeded(f"{points} points are worth more than can be paid at once")
+    _check_basket_share(program.limits.basket_share_percent, value, basket)
     redemption = Redemption(
         id=redemption_id,
         account_id=draft.account_id,
