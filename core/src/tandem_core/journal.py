@@ -54,7 +54,8 @@ class LostRace(Exception):
 class Origin:
     """Who asks for a change, from where, and how the request can be told from others.
 
-    `request` is a hash of the request's meaning; `key` is the caller's idempotency key.
+    `request` is a hash of the request's meaning; `key` is the caller's idempotency key. Keys are
+    the caller's own: two tills may well count from one.
     """
 
     actor: str
@@ -64,6 +65,11 @@ class Origin:
     causation_id: str = ""
     traceparent: str = ""
     expected_version: int | None = None
+
+    @property
+    def callers_key(self) -> str:
+        """The key and whose it is, or "" without a key."""
+        return f"{self.actor}#{self.key}" if self.key else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +142,11 @@ def until_written(attempt: Callable[[], T], sleep: Callable[[float], None] = tim
 def check_replay(entry: Entry, origin: Origin) -> None:
     """Accept a recorded entry as the answer to a repeated request.
 
-    The same key must come with the same request. Another key for the same business fact is another
-    channel reporting it: it gets the first answer.
+    The same caller's key must come with the same request. Another key for the same business fact is
+    another channel reporting it: it gets the first answer.
     """
-    if entry.origin.key == origin.key and entry.origin.request != origin.request:
+    same_key = entry.origin.callers_key == origin.callers_key
+    if same_key and entry.origin.request != origin.request:
         raise IdempotencyKeyReused
 
 
@@ -151,7 +158,7 @@ def check_key_unused(head: Head, origin: Origin, fact: Key) -> None:
     """
     if not origin.key:
         return
-    mark, size = _mark(origin.key, _KEY_MARK), _KEY_MARK + _FACT_MARK
+    mark, size = _mark(origin.callers_key, _KEY_MARK), _KEY_MARK + _FACT_MARK
     for start in range(0, len(head.recent), size):
         if head.recent.startswith(mark, start):
             if head.recent[start + _KEY_MARK : start + size] != _fact_mark(fact):
@@ -347,7 +354,7 @@ def _remember(recent: str, origin: Origin, fact: Key | None) -> str:
     if not origin.key or fact is None:
         return recent
     kept = recent[-(_RECENT_KEYS - 1) * (_KEY_MARK + _FACT_MARK) :]
-    return kept + _mark(origin.key, _KEY_MARK) + _fact_mark(fact)
+    return kept + _mark(origin.callers_key, _KEY_MARK) + _fact_mark(fact)
 
 
 def _fact_mark(fact: Key) -> str:

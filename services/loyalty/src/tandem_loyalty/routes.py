@@ -270,7 +270,7 @@ def reverse_redemption(
             store(),
             account_id,
             redemption_id,
-            call.idempotency_key,
+            call.origin().callers_key,
             body.points,
             call.origin(),
             call.now,

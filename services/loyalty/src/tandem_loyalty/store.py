@@ -116,8 +116,8 @@ def enrolled_key(account_id: str) -> Key:
     return Key(f"ACC#{account_id}", "ENROLLED")
 
 
-def adjusted_key(account_id: str, idempotency_key: str) -> Key:
-    return Key(f"ACC#{account_id}", f"KEY#{idempotency_key}")
+def adjusted_key(account_id: str, callers_key: str) -> Key:
+    return Key(f"ACC#{account_id}", f"KEY#{callers_key}")
 
 
 def action_key(account_id: str, action: str, reference: str) -> Key:

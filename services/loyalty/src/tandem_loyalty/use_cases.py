@@ -253,7 +253,7 @@ def adjust_points(  # noqa: PLR0913
     return _write(
         store,
         account_id,
-        adjusted_key(account_id, origin.key),
+        adjusted_key(account_id, origin.callers_key),
         origin,
         now,
         lambda draft: ledger.adjust(draft, points, reason, allow_negative=allow_negative),
@@ -443,7 +443,7 @@ def _close(  # noqa: PLR0913
     def same_request(entry: Entry) -> None:
         if entry.subject != account_id:
             raise RedemptionNotFound
-        if not origin.key or entry.origin.key != origin.key:
+        if not origin.key or entry.origin.callers_key != origin.callers_key:
             _refuse_closed(entry)
 
     def decide_open(draft: Draft) -> AccountFact:
