@@ -1,0 +1,1 @@
+"""What each operation of loyalty costs: AWS calls, capacity units, bytes and processor time."""
