@@ -22,7 +22,7 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _START_SECONDS = 300
 _STOP_SECONDS = 60
 _POLL_SECONDS = 0.25
-_OK = 200
+_SHOWN_LINES = 15
 
 
 class NoSystem(Exception):
@@ -32,7 +32,8 @@ class NoSystem(Exception):
 @contextmanager
 def running_system(base_url: str, data: Path) -> Iterator[bool]:
     """Make sure a system answers at the base URL. Yields whether it was started for this."""
-    if _is_healthy(base_url):
+    if _status(base_url):
+        _await_health(base_url, None)
         yield False
         return
     address = urlsplit(base_url)
@@ -52,30 +53,34 @@ def running_system(base_url: str, data: Path) -> Iterator[bool]:
             start_new_session=True,
         )
         try:
-            _await_health(child, base_url, log_path)
+            try:
+                _await_health(base_url, child)
+            except NoSystem as problem:
+                tail = log_path.read_text(errors="replace").splitlines()[-_SHOWN_LINES:]
+                raise NoSystem("\n".join([f"{problem}; see {log_path}:", *tail])) from problem
             yield True
         finally:
             _stop(child)
 
 
-def _is_healthy(base_url: str) -> bool:
+def _status(base_url: str) -> str:
+    """Return what the system says of itself, "ok" once it is ready, or "" if nobody answers."""
     try:
         answer = urllib3.request("GET", f"{base_url}/health", timeout=5.0, retries=False)
-        return answer.status == _OK and json.loads(answer.data).get("status") == "ok"
-    except (urllib3.exceptions.HTTPError, ValueError, AttributeError):
-        return False
+        return str(json.loads(answer.data)["status"])
+    except (urllib3.exceptions.HTTPError, ValueError, LookupError, TypeError):
+        return ""
 
 
-def _await_health(child: subprocess.Popen[bytes], base_url: str, log_path: Path) -> None:
+def _await_health(base_url: str, child: subprocess.Popen[bytes] | None) -> None:
+    """Wait until the system is ready, or until the child that should become it has ended."""
     deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
-        if _is_healthy(base_url):
-            return
-        if child.poll() is not None:
-            tail = log_path.read_text(errors="replace").splitlines()[-15:]
-            raise NoSystem("\n".join(["the local system did not start:", *tail]))
+    while _status(base_url) != "ok":
+        if child and child.poll() is not None:
+            raise NoSystem("the local system did not start")
+        if time.monotonic() > deadline:
+            raise NoSystem(f"{base_url} was not ready in {_START_SECONDS} s")
         time.sleep(_POLL_SECONDS)
-    raise NoSystem(f"the local system was not ready in {_START_SECONDS} s; see {log_path}")
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:
