@@ -192,6 +192,13 @@ def test_a_key_with_another_order_is_refused(loyalty: Loyalty, member: str) -> N
         refusal(loyalty.buy(member, 5000, "ord_2", key="k"), 422, "IDEMPOTENCY_KEY_REUSED")
 
 
+def test_two_tills_may_use_the_same_key(loyalty: Loyalty, member: str) -> None:
+    for till in ("store_12/till_3", "store_12/till_4"):
+        reply = loyalty.buy(member, 5000, f"ord_{till}", role="terminal", subject=till, key="1")
+        assert (reply.status, reply.replayed) == (201, False)
+    assert loyalty.balance(member)["available"] == 100
+
+
 def test_an_order_earns_on_one_account_only(loyalty: Loyalty, member: str) -> None:
     loyalty.buy(member, 5000, "ord_1")
     other = loyalty.enrol(customer_id="cus_2")
@@ -715,6 +722,12 @@ def test_staff_add_points_with_a_reason(loyalty: Loyalty, member: str) -> None:
         again = adjust(loyalty, member, 30, subject="amy", key="k")
         assert (again.body, again.replayed) == (reply.body, True)
         refusal(adjust(loyalty, member, 31, subject="amy", key="k"), 422, "IDEMPOTENCY_KEY_REUSED")
+
+
+def test_two_people_may_adjust_under_the_same_key(loyalty: Loyalty, member: str) -> None:
+    for subject in ("amy", "bob"):
+        assert not adjust(loyalty, member, 30, subject=subject, key="1").replayed
+    assert loyalty.balance(member)["available"] == 60
 
 
 def test_staff_take_no_more_than_there_is(loyalty: Loyalty, member: str) -> None:
