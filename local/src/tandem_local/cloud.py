@@ -124,7 +124,8 @@ class LocalCloud:
         clients = Clients(self._engine.endpoint)
         for package in self._packages:
             self._say(f"stack {package.stack}")
-            deploy(clients, package, self._parameters())
+            if deploy(clients, package, self._parameters()):
+                self._engine.save()
         self._say("functions")
         self._start_functions(clients)
         for package in self._packages:

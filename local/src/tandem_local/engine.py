@@ -7,6 +7,7 @@ the data folder, and so are its temporary files, which are thrown away with ever
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -82,6 +83,11 @@ class Engine:
     def saved_at(self) -> float | None:
         """Return when the state that this run began with was saved, in seconds since the epoch."""
         return self._saved_at
+
+    def save(self) -> None:
+        """Ask it to save everything soon. Writes to tables need no asking, see engine_process."""
+        if self._process:
+            self._process.send_signal(signal.SIGUSR1)
 
     def stop(self) -> None:
         """Stop; it saves its state before it ends."""
