@@ -1,4 +1,4 @@
-"""Counts at the SDK's client: every HTTP request, its capacity units, the items it writes.
+"""Counts at the SDK's client: every call, its capacity units, the items it writes.
 
 It can also answer in the engine's place what the engine has answered before, so that the processor
 time of a request is that of the request alone.
@@ -22,17 +22,20 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _MEASURED = {"BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query", "TransactWriteItems"}
+_OK = 200
 
 
 @dataclass(slots=True)
 class Cost:
-    """What one operation has cost. `answers` are the engine's, in order.
+    """What one operation has cost. `answers` are the engine's, in order. `requests` are more than
+    `calls` when the client has sent one again.
 
     `due_units` are those of `index_units` for a place in the index `due`, which an account changes
     seldom.
     """
 
     calls: list[str] = field(default_factory=list)
+    requests: int = 0
     table_units: float = 0
     index_units: float = 0
     due_units: float = 0
@@ -94,26 +97,27 @@ class Meter:
         finally:
             self._canned = None
 
-    def _ask_for_units(self, params: Any, **_: Any) -> Any:
+    def _ask_for_units(self, params: Any, model: Any, **_: Any) -> Any:
         if self._cost is None:
             return None
+        self._cost.calls.append(model.name)
         self._request = params
         return {**params, "ReturnConsumedCapacity": "INDEXES"}
 
     def _before_send(self, request: Any, **_: Any) -> Any:
         if self._cost is not None:
-            self._cost.calls.append(request.headers["X-Amz-Target"].decode().rpartition(".")[2])
+            self._cost.requests += 1
         if self._canned is None:
             return None
         content = next(self._canned)
         headers = HTTPHeaders()
         headers["Content-Type"] = "application/x-amz-json-1.0"
         headers["x-amz-crc32"] = str(zlib.crc32(content))
-        return AWSResponse(request.url, 200, headers, _Body(content))
+        return AWSResponse(request.url, _OK, headers, _Body(content))
 
     def _keep_answer(self, response_dict: Any, **_: Any) -> None:
         """Keep the answer as it is when nobody asks for units."""
-        if self._cost is None:
+        if self._cost is None or response_dict["status_code"] != _OK:
             return
         answer = json.loads(response_dict["body"])
         answer.pop("ConsumedCapacity", None)
@@ -124,7 +128,7 @@ class Meter:
             return
         if model.name not in _MEASURED:
             raise ValueError(f"{model.name} is not measured yet")
-        if http_response.status_code != 200:  # noqa: PLR2004
+        if http_response.status_code != _OK:
             raise ValueError(f"{model.name} failed: {parsed['Error']}")
         if model.name in ("BatchGetItem", "GetItem", "Query"):
             self._cost.read_units += _units_read(model.name, self._request, parsed)

@@ -40,6 +40,14 @@ def show(console: Console, histories: Sequence[Measured]) -> None:
         "Write units: table + indexes; where operations differ, the usual one and the worst.\n"
         "Processor time: as a multiple of one bare read of one item through the same client.\n"
     )
+    again = sum(
+        sample.cost.requests - len(sample.cost.calls)
+        for history in histories
+        for samples in history.samples.values()
+        for sample in samples
+    )
+    if again:
+        console.print(f"The client sent {again} requests again, since the engine was slow.\n")
     console.print(_bytes(histories))
     console.print(_shares(histories[-1].samples))
 
