@@ -51,7 +51,7 @@ class Engine:
         self.endpoint = f"http://127.0.0.1:{port}"
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [str(self._python), "-I", str(_PROCESS)],
+                [str(self._python), "-I", str(_PROCESS), str(self._folder)],
                 cwd=scratch,
                 env={
                     "BIND_HOST": "127.0.0.1",
@@ -128,4 +128,5 @@ class Engine:
                 with urllib.request.urlopen(health, timeout=5):  # noqa: S310  loopback
                     return
             time.sleep(0.05)
-        raise EngineFailed(f"The engine did not start; its log is {self._log}.")
+        said = self._log.read_text(errors="replace").splitlines()[-5:]
+        raise EngineFailed("\n".join(["The engine did not start; it says:", *said]))

@@ -6,8 +6,8 @@ Here every successful write to a table is appended to a log before it is answere
 writes the log into what was last saved. So a killed process loses no write to a table; it loses
 the messages that were in queues, which the journal can replay.
 
-Started as a script: nothing of this package can be imported here. Everything it changes of
-ministack is in `_KeptTables`; the version is pinned.
+Started as `engine_process.py FOLDER`, in another environment: nothing of this package can be
+imported here. Everything it changes of ministack is in `_KeptTables`; the version is pinned.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import base64
 import json
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -98,9 +99,9 @@ def main() -> None:
 
     # Whoever stops the engine has stopped its callers before; what is left are idle connections.
     Config.graceful_timeout = 0.1
-    kept = _KeptTables(
-        engine, dynamodb, responses, Path(os.environ["STATE_DIR"]).with_name("writes.log")
-    )
+    # ministack reads the command line as well, and knows no folder.
+    folder = Path(sys.argv.pop(1))
+    kept = _KeptTables(engine, dynamodb, responses, folder / "writes.log")
     signal.signal(
         signal.SIGUSR1,
         lambda *_: engine._MAIN_LOOP.call_soon_threadsafe(kept.save),  # noqa: SLF001
