@@ -199,7 +199,7 @@ def create_table(name: str) -> None:
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[
             {"AttributeName": attribute, "AttributeType": "S"}
-            for attribute in ("pk", "sk", "subject", "at", "due_shard", "due_on")
+            for attribute in ("pk", "sk", "subject", "at", "due_shard", "due_at")
         ],
         KeySchema=[
             {"AttributeName": "pk", "KeyType": "HASH"},
@@ -207,7 +207,7 @@ def create_table(name: str) -> None:
         ],
         GlobalSecondaryIndexes=[
             _index("ledger", "subject", "at", "ALL"),
-            _index("due", "due_shard", "due_on", "KEYS_ONLY"),
+            _index("due", "due_shard", "due_at", "KEYS_ONLY"),
         ],
     )
 

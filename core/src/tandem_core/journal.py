@@ -196,23 +196,19 @@ class Journal:
         """
         entries = _chain(head, facts, origin, now, answer)
         last = entries[-1]
-        if snapshot_every and last.seq % snapshot_every == 0:
+        if snapshot_every and last.seq // snapshot_every > head.version // snapshot_every:
             last = entries[-1] = replace(last, snapshot=state)
-        item = {
-            **head.key._asdict(),
-            "owner": head.subject,
-            "version": last.seq,
-            "at": last.at,
-            "hash": last.hash,
-            "recent": _remember(head.recent, origin, answer),
-            "state": _deflate(state),
-            **(head.indexes if indexes is None else indexes),
-        }
-        unchanged = (
-            Put(item, _UNCHANGED, {":version": head.version}) if head.version else Put(item, _NEW)
+        after = replace(
+            head,
+            version=last.seq,
+            at=last.at,
+            hash=last.hash,
+            recent=_remember(head.recent, origin, answer),
+            state=state,
+            indexes=head.indexes if indexes is None else indexes,
         )
         puts = [
-            unchanged,
+            _unless_moved(head, after),
             *(Put(entry_item(entry), _NEW) for entry in entries),
             *(Put(claim.item, _NEW if claim.taken else None) for claim in claims),
         ]
@@ -226,6 +222,31 @@ class Journal:
                     raise taken() from refusal
             raise LostRace from refusal
         return entries
+
+    def reindex(self, head: Head, indexes: Mapping[str, Value]) -> None:
+        """Change where indexes find a head. Nothing has happened, so there is no entry and no new
+        version. Raises LostRace."""
+        try:
+            self.table.transact([_unless_moved(head, replace(head, indexes=indexes))])
+        except TransactionRefused as refusal:
+            raise LostRace from refusal
+
+
+def _unless_moved(before: Head, after: Head) -> Put:
+    """Return the write of a head under the one condition that keeps writers apart."""
+    item = {
+        **after.key._asdict(),
+        "owner": after.subject,
+        "version": after.version,
+        "at": after.at,
+        "hash": after.hash,
+        "recent": after.recent,
+        "state": _deflate(after.state),
+        **after.indexes,
+    }
+    if before.version:
+        return Put(item, _UNCHANGED, {":version": before.version})
+    return Put(item, _NEW)
 
 
 def _chain(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from chalice.app import Blueprint
@@ -29,7 +30,6 @@ from tandem_loyalty.use_cases import OrderAlreadyAccrued, OrderNotAccrued
 
 blueprint = Blueprint(__name__)
 
-_ANNOUNCED_AT_ONCE = 200
 _MILLISECONDS_TO_FINISH = 30_000
 
 
@@ -74,18 +74,20 @@ def lapse(event: Mapping[str, Any], _context: Any) -> Any:
 @blueprint.lambda_function(name="announce")
 def announce(_event: Mapping[str, Any], context: Any) -> dict[str, int]:
     """Schedule: announce what has become due, account by account, while there is time."""
-    accounts = facts = 0
+    counts = {"accounts": 0, "facts": 0, "failed": 0}
     now = utc_now()
-    for shard in range(DUE_SHARDS):
-        while due := store().due(shard, now.date().isoformat(), _ANNOUNCED_AT_ONCE):
-            for account_id in due:
-                facts += use_cases.announce(store(), account_id, now)
-                accounts += 1
-                if context and context.get_remaining_time_in_millis() < _MILLISECONDS_TO_FINISH:
-                    return {"accounts": accounts, "facts": facts}
-            if len(due) < _ANNOUNCED_AT_ONCE:
-                break
-    return {"accounts": accounts, "facts": facts}
+    due = chain.from_iterable(store().due(shard, now) for shard in range(DUE_SHARDS))
+    for account_id in due:
+        counts["accounts"] += 1
+        try:
+            counts["facts"] += use_cases.announce(store(), account_id, now)
+        except Exception:
+            # One account that cannot be announced must not silence the others.
+            logger().exception("account not announced", extra={"account_id": account_id})
+            counts["failed"] += 1
+        if context and context.get_remaining_time_in_millis() < _MILLISECONDS_TO_FINISH:
+            break
+    return counts
 
 
 def hear(store: Store, envelope: Envelope, now: datetime) -> None:

@@ -210,21 +210,20 @@ def remind(draft: Draft) -> None:
             draft.record(PointsExpiring, last_day=last_day, expiring=draft.account.lots[lot])
 
 
-def due_on(account: Account, program: Program) -> str:
-    """Return the first day on which something is to be announced, or "" when nothing will be.
+def due_at(account: Account, program: Program) -> datetime | None:
+    """Return the instant at which something is to be announced next, or None.
 
     Holds are not among it: they are announced by a delayed message (see consumers.lapse).
     """
-    days = [program.local_date(order.matures_at).isoformat() for order in account.pending.values()]
+    instants = [order.matures_at for order in account.pending.values()]
     for lot in account.lots:
         last_day = account.ends_on(lot)
-        if last_day == "never":
-            continue
-        day = date.fromisoformat(last_day)
-        reminder = day - timedelta(days=program.reminder_days)
-        ended = day + timedelta(days=1)
-        days.append((reminder if account.reminded < last_day else ended).isoformat())
-    return min(days, default="")
+        if last_day != "never":
+            day = date.fromisoformat(last_day)
+            if account.reminded < last_day:
+                day -= timedelta(days=program.reminder_days + 1)
+            instants.append(program.end_of(day))
+    return min(instants, default=None)
 
 
 def adjust(draft: Draft, points: int, reason: str, *, allow_negative: bool) -> PointsAdjusted:

@@ -21,7 +21,7 @@
 | current version, several copies   | PROGRAM#<program>#<k> | CURRENT           | every call      |
 
 Index `ledger` (subject, at): the entries of one account, newest first. Index `due` (due_shard,
-due_on): heads with something to announce. An order earns in its own partition, so it earns once,
+due_at): heads with something to announce. An order earns in its own partition, so it earns once,
 whichever account or channel reports it.
 """
 
@@ -62,7 +62,7 @@ from tandem_loyalty.facts import (
     fact_of,
 )
 from tandem_loyalty.identifiers import Identifier
-from tandem_loyalty.ledger import Draft, due_on, fold
+from tandem_loyalty.ledger import Draft, due_at, fold
 from tandem_loyalty.points import Account
 from tandem_loyalty.programs import (
     DEFAULT_PROGRAM,
@@ -74,6 +74,7 @@ from tandem_loyalty.purchases import Purchase
 SNAPSHOT_EVERY = 32
 POINTER_COPIES = 8
 DUE_SHARDS = 16
+DUE_PAGE = 200
 GUEST_DAYS = 180
 PARKED_DAYS = 90
 _MAX_PAGES = 50
@@ -352,15 +353,26 @@ class Store:
 
         return list(every_page(read, _MAX_PAGES))
 
-    def due(self, shard: int, today: str, limit: int) -> list[str]:
-        """Return accounts of a shard that have something to announce by today."""
-        page = self.table.query(
-            "due_shard = :shard AND due_on <= :today",
-            {":shard": f"{shard:02d}", ":today": today},
-            index="due",
-            limit=limit,
-        )
-        return [str(item["pk"]).removeprefix("ACC#") for item in page.items]
+    def due(self, shard: int, now: datetime) -> Iterator[str]:
+        """Yield the accounts of a shard that may have something to announce."""
+
+        def read(start: Item | None) -> Page:
+            return self.table.query(
+                "due_shard = :shard AND due_at <= :now",
+                {":shard": f"{shard:02d}", ":now": rfc3339(now)},
+                index="due",
+                limit=DUE_PAGE,
+                start=start,
+            )
+
+        for item in every_page(read, _MAX_PAGES):
+            yield str(item["pk"]).removeprefix("ACC#")
+
+    def nothing_due(self, head: Head, draft: Draft) -> None:
+        """Move an account on in the index `due`: what it waited for there was undone."""
+        indexes = _due_index(head, draft, announced=True)
+        if indexes != head.indexes:
+            self.journal.reindex(head, indexes)
 
     # --- what came too early ------------------------------------------------------------------
 
@@ -472,12 +484,13 @@ def _key_of(fact: AccountFact, seq: int) -> Key:
 
 
 def _due_index(head: Head, draft: Draft, *, announced: bool) -> dict[str, Value]:
-    due = due_on(draft.account, draft.program)
-    known = str(head.indexes.get("due_on", ""))
+    due = due_at(draft.account, draft.program)
+    text = rfc3339(due) if due else ""
+    known = str(head.indexes.get("due_at", ""))
     if known and not announced:
-        due = min(known, due) if due else known
+        text = min(known, text) if text else known
     shard = _shard(head.subject, DUE_SHARDS)
-    return {"due_shard": f"{shard:02d}", "due_on": due} if due else {}
+    return {"due_shard": f"{shard:02d}", "due_at": text} if text else {}
 
 
 def _stored(item: Item) -> Stored:

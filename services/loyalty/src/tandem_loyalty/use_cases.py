@@ -492,6 +492,8 @@ def announce(store: Store, account_id: str, now: datetime) -> int:
         ledger.remind(draft)
         if draft.facts:
             store.append(loaded.head, draft, _BY_TIME, announced=True)
+        else:
+            store.nothing_to_announce(loaded.head, draft)
         return len(draft.facts)
 
     return until_written(attempt)
