@@ -56,8 +56,7 @@ def main() -> int:
         console.print("There is no engine yet: `make .venv-engine/engine` installs it.")
         return 2
     try:
-        with tempfile.TemporaryDirectory(prefix="tandem-bench-") as folder:
-            histories = _measure(console, Path(folder), long)
+        histories = _measure(console, long)
     except EngineFailed as failed:
         console.print(str(failed))
         return 1
@@ -70,27 +69,38 @@ def main() -> int:
     return 1 if broken else 0
 
 
-def _measure(console: Console, folder: Path, long: int) -> list[Measured]:
-    engine = Engine(PYTHON, folder, folder / "engine.log")
-    engine.start()
-    try:
-        shop = Shop()
-        with _service(engine.endpoint, shop):
-            meter = Meter(dynamodb_client())
-            table = store().table
-            enrolments: list[Sample] = []
-            old = enrol(shop, meter, table, enrolments)
-            step = timedelta(days=DAYS) / long
-            _live(console, old, long, step)
-            young = enrol(shop, meter, table, enrolments)
-            _live(console, young, SHORT, step)
-            histories = []
-            for member, entries in ((young, SHORT), (old, long)):
-                console.print(f"  operations   {ROUNDS} rounds from {entries:,} entries")
-                histories.append(_costs(member, entries, enrolments))
-            return histories
-    finally:
-        engine.stop()
+def _measure(console: Console, long: int) -> list[Measured]:
+    shop = Shop()
+    with _engine() as endpoint, _service(endpoint, shop):
+        meter = Meter(dynamodb_client())
+        table = store().table
+        enrolments: list[Sample] = []
+        old = enrol(shop, meter, table, enrolments)
+        step = timedelta(days=DAYS) / long
+        _live(console, old, long, step)
+        young = enrol(shop, meter, table, enrolments)
+        _live(console, young, SHORT, step)
+        histories = []
+        for member, entries in ((young, SHORT), (old, long)):
+            console.print(f"  operations   {ROUNDS} rounds from {entries:,} entries")
+            histories.append(_costs(member, entries, enrolments))
+        return histories
+
+
+@contextmanager
+def _engine() -> Iterator[str]:
+    """Run an engine on loopback that leaves nothing behind. Yields its endpoint."""
+    with tempfile.TemporaryDirectory(prefix="tandem-bench-") as name:
+        folder = Path(name)
+        log = folder / "engine.log"
+        engine = Engine(PYTHON, folder, log)
+        try:
+            engine.start()
+            yield engine.endpoint
+        except EngineFailed as failed:
+            raise EngineFailed(f"The engine did not start:\n{log.read_text()}") from failed
+        finally:
+            engine.stop()
 
 
 def _costs(member: Member, entries: int, enrolments: list[Sample]) -> Measured:
