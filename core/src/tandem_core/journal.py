@@ -112,8 +112,8 @@ class Entry:
 
     @property
     def id(self) -> str:
-        """The event's id: the subject's own number and the position in its journal."""
-        return f"evt_{self.subject.rpartition('_')[2]}_{self.seq}"
+        """The event's id: its subject and the position in the subject's journal."""
+        return f"evt_{self.subject}_{self.seq}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ def lapse(event: Mapping[str, Any], _context: Any) -> Any:
         envelope = Envelope.model_validate(json.loads(record["body"])["detail"])
         heard = contracts.RedemptionHeard.model_validate(envelope.data)
         hide_until(record, heard.redemption.expires_at, utc_now())
-        use_cases.announce(store(), heard.account_id, utc_now())
+        use_cases.lapse_hold(store(), heard.account_id, heard.redemption.id, utc_now())
 
     return handle_each(event, handle)
 

@@ -480,6 +480,12 @@ def _captured(history: Sequence[Stored], account_id: str) -> RedemptionCaptured:
 # --- what time has done ---------------------------------------------------------------------------
 
 
+def lapse_hold(store: Store, account_id: str, redemption_id: str, now: datetime) -> None:
+    """Write down that a hold has lapsed, unless it is closed already."""
+    if redemption_id in store.load(account_id).account.holds:
+        announce(store, account_id, now)
+
+
 def announce(store: Store, account_id: str, now: datetime) -> int:
     """Write down, and so publish, what time has done to an account and what it will do soon.
 
