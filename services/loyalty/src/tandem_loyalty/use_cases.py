@@ -499,7 +499,7 @@ def announce(store: Store, account_id: str, now: datetime) -> int:
         if draft.facts:
             store.append(loaded.head, draft, _BY_TIME, announced=True)
         else:
-            store.nothing_to_announce(loaded.head, draft)
+            store.nothing_due(loaded.head, draft)
         return len(draft.facts)
 
     return until_written(attempt)
