@@ -11,7 +11,7 @@ caller's idempotency key. So an entry is at once the audit trail, the idempotenc
 and the outbox: the table's stream carries it to the relay. Entries of one aggregate are numbered
 without gaps and chained by hash. This module never decides anything and never reads the clock.
 
-Documents (`state`, `data`, `snapshot`) are stored deflated: each kilobyte of an item is paid for,
+Documents (`state`, `data`) are stored deflated: each kilobyte of an item is paid for,
 twice in a transaction. Hashes are over the text. See docs/decisions/0008-deflated-documents.md.
 
 Every item of an aggregate is written here and nowhere else.
@@ -42,6 +42,9 @@ _LONGEST_PAUSE_SECONDS = 0.4
 
 _RECENT_KEYS = 16
 _KEY_MARK, _FACT_MARK = 6, 4
+
+# JSON escapes line ends within texts, so a bare one stands between documents.
+_DOCUMENT_END = "\n"
 
 T = TypeVar("T")
 
@@ -323,7 +326,6 @@ def entry_item(entry: Entry) -> Item:
         "previous": entry.previous,
         "cause": origin.causation_id,
         "trace": origin.traceparent,
-        "snapshot": _deflate(entry.snapshot) if entry.snapshot else b"",
     }
     return {
         **entry.key._asdict(),
@@ -331,7 +333,7 @@ def entry_item(entry: Entry) -> Item:
         "at": entry.at,
         "seq": entry.seq,
         "type": entry.type,
-        "data": _deflate(entry.data),
+        "data": _deflate(*filter(None, (entry.data, entry.snapshot))),
         "hash": entry.hash,
         "actor": origin.actor,
         "channel": origin.channel,
@@ -341,13 +343,14 @@ def entry_item(entry: Entry) -> Item:
 
 def entry_of(item: Item) -> Entry:
     """Read an entry from its item."""
+    data, _, snapshot = _inflate(item["data"]).partition(_DOCUMENT_END)
     return Entry(
         key=Key(str(item["pk"]), str(item["sk"])),
         subject=str(item["subject"]),
         seq=int(item["seq"]),
         type=str(item["type"]),
         at=str(item["at"]),
-        data=_inflate(item["data"]),
+        data=data,
         origin=Origin(
             actor=str(item["actor"]),
             channel=str(item["channel"]),
@@ -358,12 +361,13 @@ def entry_of(item: Item) -> Entry:
         ),
         previous=bytes(item.get("previous", b"")),  # type: ignore[arg-type]
         hash=bytes(item["hash"]),  # type: ignore[arg-type]
-        snapshot=_inflate(item["snapshot"]) if "snapshot" in item else "",
+        snapshot=snapshot,
     )
 
 
-def _deflate(document: str) -> bytes:
-    return zlib.compress(document.encode(), wbits=-zlib.MAX_WBITS)
+def _deflate(*documents: str) -> bytes:
+    """Deflate documents together: a snapshot repeats much of its entry and so takes little."""
+    return zlib.compress(_DOCUMENT_END.join(documents).encode(), wbits=-zlib.MAX_WBITS)
 
 
 def _inflate(value: Value) -> str:

@@ -86,9 +86,9 @@ def get_balance(
     call: Call, account_id: str, query: contracts.BalanceQuery
 ) -> Answer[contracts.BalanceAt]:
     """Read the balance at an instant: as it was recorded then, or as time alone will make it."""
-    _own_account(call, account_id)
+    view = _own_account(call, account_id)
     instant = query.as_of or call.now
-    balance = use_cases.balance_at(store(), account_id, instant, call.now)
+    balance = use_cases.balance_at(store(), view, instant, call.now)
     return Answer(contracts.BalanceAt(as_of=instant, **balance.model_dump()))
 
 

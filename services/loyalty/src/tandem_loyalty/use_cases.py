@@ -178,16 +178,14 @@ def find_accounts(
     return [get_account(store, found, now) for found in store.accounts_named(kind, value)]
 
 
-def balance_at(store: Store, account_id: str, instant: datetime, now: datetime) -> Balance:
+def balance_at(store: Store, view: AccountView, instant: datetime, now: datetime) -> Balance:
     """Return the balance at any instant: as recorded then, or as time alone will make it."""
-    loaded = store.load(account_id)
-    account: Account | None = loaded.account
+    account: Account | None = view.account
     if instant < now:
-        account = store.account_at(account_id, instant)
-        if account is None:
-            return Balance()
-    assert account is not None  # noqa: S101
-    return ledger.settled(account_id, account, loaded.program, instant).balance
+        account = store.account_at(view.account_id, instant)
+    if account is None:
+        return Balance()
+    return ledger.settled(view.account_id, account, view.program, instant).balance
 
 
 # --- earning --------------------------------------------------------------------------------------
