@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import math
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from tandem_local.cloud import LocalCloud
 
 _WATCH_SECONDS = 0.5
+_SAME_SIGNAL_SECONDS = 2.0
 
 
 def main() -> int:
@@ -102,16 +104,21 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _stop_signal() -> threading.Event:
-    """Return what Ctrl-C and SIGTERM set; a second one ends the process at once.
+    """Return what Ctrl-C and SIGTERM set; when they come again later, the process ends at once.
 
     Children watch a pipe of this process, so even then none of them stays.
     """
     stop = threading.Event()
+    impatient_from = math.inf
 
     def handle(_signal: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
+        nonlocal impatient_from
+        if time.monotonic() > impatient_from:
             os._exit(130)
-        stop.set()
+        if not stop.is_set():
+            # make and the shell may each pass on the same signal.
+            impatient_from = time.monotonic() + _SAME_SIGNAL_SECONDS
+            stop.set()
 
     signal.signal(signal.SIGINT, handle)
     signal.signal(signal.SIGTERM, handle)
