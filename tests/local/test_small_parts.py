@@ -90,9 +90,17 @@ def test_what_is_relayed_is_remembered_over_a_restart(tmp_path: Path) -> None:
 def test_what_is_not_yet_replayed_is_not_passed_over(tmp_path: Path) -> None:
     memory = Memory(tmp_path / "runner.json")
     memory.relayed("stack", 20.0)
-    memory.hold("stack")
+    memory.hold("stack", now=50.0)
     memory.relayed("stack", 90.0)
     assert memory.relayed_until("stack") == 20.0
     memory.release("stack")
     assert memory.relayed_until("stack") == 90.0
+
+
+def test_what_is_replayed_once_is_not_replayed_at_the_next_start(tmp_path: Path) -> None:
+    memory = Memory(tmp_path / "runner.json")
+    memory.relayed("stack", 20.0)
+    memory.hold("stack", now=50.0)
+    memory.release("stack")
+    assert memory.relayed_until("stack") == 50.0
     memory.close()

@@ -47,8 +47,8 @@ _API_ENVIRONMENTS = 4
 _OTHER_ENVIRONMENTS = 1
 _DRAIN_SECONDS = 5.0
 _MAX_LOG_BYTES = 20_000_000
-# The journal's clock and the stream's differ by what a request takes, retries included.
-_REPLAY_MARGIN_SECONDS = 60.0
+# An entry bears the time of its decision and is written within the time-out of the request.
+_REPLAY_MARGIN_SECONDS = 15.0
 _REPLAY_ROUNDS = 10_000
 _REPLAY_TRIES = 5
 
@@ -251,7 +251,7 @@ class LocalCloud:
         if since is None:
             self._memory.relayed(stack, time.time())
             return
-        self._memory.hold(stack)
+        self._memory.hold(stack, time.time())
         function = next(
             function
             for function in self._functions.values()

@@ -27,10 +27,10 @@ class Memory:
     def relayed_until(self, stack: str) -> float | None:
         return self._relayed.get(stack)
 
-    def hold(self, stack: str) -> None:
-        """Keep the old time while what came after it is being replayed."""
+    def hold(self, stack: str, now: float) -> None:
+        """Keep the old time while what came after it, up to now, is being replayed."""
         with self._lock:
-            self._held[stack] = 0.0
+            self._held[stack] = now
 
     def release(self, stack: str) -> None:
         with self._lock:
