@@ -72,7 +72,8 @@ def test_data_survive_an_orderly_stop(make_engine: Callable[[], Engine]) -> None
     engine.stop()
     engine = make_engine()
     assert versions(Clients(engine.endpoint)) == {"a": 1}
-    assert engine.saved_at()
+    assert engine.saved_at
+    assert not engine.was_killed
     engine.stop()
 
 
@@ -94,6 +95,7 @@ def test_no_acknowledged_write_is_lost_by_a_kill(
     kill(engine)
 
     engine = make_engine()
+    assert engine.was_killed
     assert versions(Clients(engine.endpoint)) == {"a": 3, "c": 1}
     kill(engine)
 

@@ -122,10 +122,12 @@ class LocalCloud:
         self._say("engine")
         self._engine.start()
         clients = Clients(self._engine.endpoint)
+        is_unsaved = self._engine.was_killed
         for package in self._packages:
             self._say(f"stack {package.stack}")
-            if deploy(clients, package, self._parameters()):
-                self._engine.save()
+            is_unsaved |= deploy(clients, package, self._parameters())
+        if is_unsaved:
+            self._engine.save()
         self._say("functions")
         self._start_functions(clients)
         for package in self._packages:
@@ -199,31 +201,31 @@ class LocalCloud:
             self._functions[arn].warm_up()
 
     def _start_mappings(self, clients: Clients, package: Package) -> None:
+        stack = package.stack
         resources = [
             resource
             for page in clients.cloudformation.get_paginator("list_stack_resources").paginate(
-                StackName=package.stack
+                StackName=stack
             )
             for resource in page["StackResourceSummaries"]
         ]
+        since = self._memory.relayed_until(stack)
+        # Before the first mapping moves it on: what this start replays, and what comes now.
+        self._memory.hold(stack, time.time())
         for resource in resources:
             if resource["ResourceType"] == "AWS::Lambda::EventSourceMapping":
                 mapping = clients.functions.get_event_source_mapping(
                     UUID=resource["PhysicalResourceId"]
                 )
-                self._start_mapping(clients, package.stack, mapping)
-        replay = next(
-            (
-                output["OutputValue"]
-                for output in clients.cloudformation.describe_stacks(StackName=package.stack)[
-                    "Stacks"
-                ][0].get("Outputs", [])
-                if output["OutputKey"] == "ReplayFunction"
-            ),
-            None,
-        )
-        if replay:
-            self._start_replay(package.stack, replay)
+                self._start_mapping(clients, stack, mapping)
+        description = clients.cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
+        outputs = {
+            item["OutputKey"]: item["OutputValue"] for item in description.get("Outputs", [])
+        }
+        if since is None or "ReplayFunction" not in outputs:
+            self._memory.release(stack)
+        else:
+            self._start_replay(stack, outputs["ReplayFunction"], since)
 
     def _start_mapping(self, clients: Clients, stack: str, mapping: Mapping[str, Any]) -> None:
         function = self._functions[mapping["FunctionArn"]]
@@ -242,22 +244,19 @@ class LocalCloud:
         started.start()
         self._running.append(started)
 
-    def _start_replay(self, stack: str, function_name: str) -> None:
+    def _start_replay(self, stack: str, function_name: str, since: float) -> None:
         """Publish again what the stream may not have delivered before the last stop.
 
         The engine's stream records end with it. Consumers do not mind hearing a thing twice.
         """
-        since = self._memory.relayed_until(stack)
-        if since is None:
-            self._memory.relayed(stack, time.time())
-            return
-        self._memory.hold(stack, time.time())
         function = next(
             function
             for function in self._functions.values()
             if function.configuration.name == function_name
         )
-        arguments = (stack, function, min(since, self._engine.saved_at() or since))
+        # After a kill the queues are as they were saved, so what went through them since is lost.
+        since = min(since, self._engine.saved_at or since)
+        arguments = (stack, function, since)
         threading.Thread(target=self._replay, args=arguments, name="replay", daemon=True).start()
 
     def _replay(self, stack: str, function: Function, since: float) -> None:

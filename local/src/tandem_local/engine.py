@@ -36,8 +36,11 @@ class Engine:
         self._folder = data / "engine"
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
-        self._saved_at: float | None = None
         self.endpoint = ""
+        # When the state that this run began with was saved, in seconds since the epoch.
+        self.saved_at: float | None = None
+        # Whether there were writes that were not saved in order.
+        self.was_killed = False
 
     def start(self) -> None:
         """Start and wait until it answers. Raises EngineFailed."""
@@ -45,7 +48,9 @@ class Engine:
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
         tables = self._folder / "state" / "dynamodb.json"
-        self._saved_at = tables.stat().st_mtime if tables.exists() else None
+        self.saved_at = tables.stat().st_mtime if tables.exists() else None
+        writes = self._folder / "writes.log"
+        self.was_killed = writes.exists() and writes.stat().st_size > 0
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         self.endpoint = f"http://127.0.0.1:{port}"
@@ -79,10 +84,6 @@ class Engine:
     @property
     def is_alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
-
-    def saved_at(self) -> float | None:
-        """Return when the state that this run began with was saved, in seconds since the epoch."""
-        return self._saved_at
 
     def save(self) -> None:
         """Ask it to save everything soon. Writes to tables need no asking, see engine_process."""
