@@ -90,7 +90,7 @@ campaign: .venv/dev ## property tests with many more examples each: SEEDS=2000
 		$(or $(filter-out tests,$(TESTS)),tests/unit tests/service)
 
 .PHONY: bench
-bench: .venv/dev ## cost of each operation: AWS calls, write units, processor time
+bench: .venv/dev .venv-engine/engine ## cost of each operation: AWS calls, write units, processor time
 	@$(python) -m tools.bench
 
 .PHONY: lock
