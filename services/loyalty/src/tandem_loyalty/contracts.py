@@ -9,7 +9,7 @@ import re
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 from pydantic_core import PydanticCustomError
 
 from tandem_core.clock import GivenInstant, Instant
@@ -196,7 +196,7 @@ class Adjust(Strict):
 
     points: Annotated[int, Field(ge=-MAX_POINTS, le=MAX_POINTS), EXACT_INTEGER]
     reason: Annotated[str, Field(min_length=1, max_length=500)]
-    allow_negative_balance: bool = False
+    allow_negative_balance: StrictBool = False
 
     @model_validator(mode="after")
     def _changes_something(self) -> Self:

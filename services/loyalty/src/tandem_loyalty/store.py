@@ -527,8 +527,9 @@ def _start_of(cursor: str, account_id: str) -> Item:
     """Read a cursor that this service gave for this account. Raises a problem otherwise."""
     try:
         key = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-        if set(key) == {"pk", "sk", "subject", "at"} and key["subject"] == account_id:
-            return {name: str(value) for name, value in key.items()}
+        ours = set(key) == {"pk", "sk", "subject", "at"} and key["subject"] == account_id
+        if ours and all(isinstance(value, str) and value for value in key.values()):
+            return dict(key)
     except (ValueError, TypeError, AttributeError):
         pass
     raise invalid_field("cursor", "INVALID_VALUE", "is not a cursor of this list")
