@@ -61,7 +61,7 @@ def _read_or_make(path: Path) -> str:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         private = ECAlgorithm.to_jwk(generate_private_key(SECP256R1()), as_dict=True)
-        mine = path.with_name(f"{path.name}.{os.getpid()}")
+        mine = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
         mine.touch(mode=0o600)
         mine.write_text(json.dumps({**private, "kid": f"local-{secrets.token_hex(4)}"}))
         try:
