@@ -310,7 +310,7 @@ def test_the_bus_hears_every_entry_also_across_a_restart(member: Shop) -> None:
     rule = f"heard-{member.run}"
     pattern = {"detail": {"subject": [member.account_id]}}
     clients.events.put_rule(Name=rule, EventBusName=bus, EventPattern=json.dumps(pattern))
-    target = {"Id": "queue", "Arn": arn["Attributes"]["QueueArn"]}
+    target: Any = {"Id": "queue", "Arn": arn["Attributes"]["QueueArn"]}
     clients.events.put_targets(Rule=rule, EventBusName=bus, Targets=[target])
     for number in range(5):
         member.buy(f"before-{number}", 1_000)
