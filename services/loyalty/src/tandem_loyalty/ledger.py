@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 
-from tandem_core.problems import Conflict
 from tandem_loyalty.facts import (
     AccountFact,
     Accrued,
@@ -52,10 +51,8 @@ _DAYS_REMEMBERED = 7
 F = TypeVar("F", bound=AccountFact)
 
 
-class NotSettled(Conflict):
+class NotSettled(Exception):
     """More has become due than one write can carry; settle in several writes first."""
-
-    code, title = "NOT_SETTLED", "Too much has become due since the last write"
 
 
 def apply(account: Account, fact: AccountFact) -> Account:
