@@ -93,6 +93,23 @@ def test_only_the_rule_of_a_queue_may_send_to_it(template: Any) -> None:
     assert set(targets) <= allowed
 
 
+def test_someone_is_told_of_every_letter_that_is_dead_and_of_a_late_relay(template: Any) -> None:
+    alarms = [alarm["Properties"] for _, alarm in of_type(template, "AWS::CloudWatch::Alarm")]
+    assert all(
+        "tandem-${Stage}-alarms-arn" in json.dumps(alarm["AlarmActions"]) for alarm in alarms
+    )
+    watched = {
+        dimension["Value"]["Fn::GetAtt"][0]
+        for alarm in alarms
+        for dimension in alarm["Dimensions"]
+        if dimension["Name"] == "QueueName"
+    }
+    queues = of_type(template, "AWS::SQS::Queue")
+    last_resorts = {name for name, queue in queues if "RedrivePolicy" not in queue["Properties"]}
+    assert watched == last_resorts
+    assert "IteratorAge" in {alarm["MetricName"] for alarm in alarms}
+
+
 def test_no_function_may_do_everything(template: Any) -> None:
     text = json.dumps(
         [
