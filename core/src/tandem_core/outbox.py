@@ -137,7 +137,7 @@ def _events_client() -> EventBridgeClient:
         config=Config(
             connect_timeout=1,
             read_timeout=5,
-            retries={"mode": "standard", "max_attempts": 3},
+            retries={"mode": "standard", "total_max_attempts": 3},
             parameter_validation=False,
         ),
     )

@@ -245,7 +245,7 @@ def dynamodb_client() -> DynamoDBClient:
         config=Config(
             connect_timeout=0.5,
             read_timeout=1.5,
-            retries={"mode": "standard", "max_attempts": 3},
+            retries={"mode": "standard", "total_max_attempts": 3},
             tcp_keepalive=True,
             parameter_validation=False,
             max_pool_connections=10,
