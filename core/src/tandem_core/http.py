@@ -240,7 +240,10 @@ def _expected_version(if_match: str | None) -> int | None:
 
 
 def _raw_body(request: Request) -> bytes:
-    raw = request.raw_body or b"{}"
+    try:
+        raw = request.raw_body or b"{}"
+    except UnicodeEncodeError as half_a_character:
+        raise MalformedJson from half_a_character
     raw = raw.encode() if isinstance(raw, str) else raw
     if len(raw) > MAX_BODY_BYTES:
         raise TooLarge(f"A body has at most {MAX_BODY_BYTES} bytes")
