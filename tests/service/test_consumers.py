@@ -416,6 +416,17 @@ def test_a_refund_takes_back_what_was_earned_and_gives_back_what_was_spent(
     assert loyalty.balance(member) == balance(100)
 
 
+def test_several_legs_for_one_redemption_are_all_given_back(loyalty: Loyalty, member: str) -> None:
+    loyalty.buy(member, 5000, "ord_0")
+    held = loyalty.redeem(member, 40).body["id"]
+    loyalty.redemption("capture", member, held)
+    legs = [{"tender": "points", "points": part, "reference": held} for part in (3, 4)]
+    for _ in range(2):
+        loyalty.hear("refund.succeeded", refund("ref_1", "ord_0", legs))
+
+    assert loyalty.balance(member) == balance(10 + 3 + 4)
+
+
 def test_refunds_in_any_order_end_where_one_whole_refund_does(loyalty: Loyalty) -> None:
     ends = []
     for number, sequence in enumerate([("a", "b", "c"), ("c", "a", "b"), ("whole",)]):

@@ -173,11 +173,14 @@ def on_refund_succeeded(store: Store, envelope: Envelope, now: datetime) -> None
     """Give spent points back, and take back what the returned lines have earned."""
     refund = contracts.RefundSucceeded.model_validate(envelope.data)
     reversal_id = f"refund:{refund.refund_id}"
+    spent: dict[str, int] = {}
     for leg in refund.legs:
         if leg.tender == "points" and leg.points and leg.reference:
-            use_cases.restore_refunded(
-                store, leg.reference, reversal_id, leg.points, envelope.origin(), now
-            )
+            spent[leg.reference] = spent.get(leg.reference, 0) + leg.points
+    for redemption_id, points in spent.items():
+        use_cases.restore_refunded(
+            store, redemption_id, reversal_id, points, envelope.origin(), now
+        )
     if refund.lines:
         _reverse_lines(
             store, refund.order_id, reversal_id, refund.lines, refund.succeeded_at, envelope, now
