@@ -87,6 +87,7 @@ BODIES: dict[str, Any] = {
         "basket": {"amount": 5000, "currency": "EUR"},
     },
     f"POST {_REDEMPTION}/capture": {"points": 10},
+    f"POST {_REDEMPTION}/void": {},
     f"POST {_REDEMPTION}/reverse": {"points": 5},
 }
 

@@ -434,23 +434,6 @@ def test_the_ledger_is_read_page_by_page_newest_first(loyalty: Loyalty) -> None:
     assert seen == [7, 6, 5, 4, 3, 2, 1]
 
 
-def test_the_cursor_of_another_account_is_refused(loyalty: Loyalty) -> None:
-    mine, other = loyalty.enrol(customer_id="cus_1"), loyalty.enrol(customer_id="cus_2")
-    for account_id in (mine, other):
-        loyalty.buy(account_id, 100, f"ord_{account_id}")
-    page = loyalty.call(
-        "GET", "/accounts/{account_id}/events", query={"limit": "1"}, account_id=other
-    )
-
-    reply = loyalty.call(
-        "GET",
-        "/accounts/{account_id}/events",
-        query={"cursor": page.body["cursor"]},
-        account_id=mine,
-    )
-    refusal(reply, 422, "VALIDATION_FAILED")
-
-
 def test_each_line_of_the_ledger_is_chained_to_the_one_before(loyalty: Loyalty) -> None:
     account_id = loyalty.enrol(customer_id="cus_1")
     loyalty.buy(account_id, 100, "ord_1")

@@ -154,13 +154,15 @@ def test_a_program_may_limit_the_share_of_a_basket(loyalty: Loyalty, member: str
     loyalty.call("PUT", "/programs/{program_id}", limited, role="admin", program_id="main")
 
     def basket(amount: int, currency: str = "EUR") -> dict[str, Any]:
-        return {"basket": {"amount": amount, "currency": currency}}
+        return {"order_id": "ord_b", "basket": {"amount": amount, "currency": currency}}
 
     with nothing_changes(loyalty):
         refusal(loyalty.redeem(member, 51, body=basket(100)), 409, "LIMIT_EXCEEDED")
         refusal(loyalty.redeem(member, 50), 422, "VALIDATION_FAILED")
         refusal(loyalty.redeem(member, 50, body=basket(100, "USD")), 422, "VALIDATION_FAILED")
-    assert loyalty.redeem(member, 50, body=basket(100)).status == 201
+    assert loyalty.redeem(member, 50, body=basket(200)).status == 201
+    with nothing_changes(loyalty):
+        refusal(loyalty.redeem(member, 30, body=basket(150)), 409, "LIMIT_EXCEEDED")
 
 
 def test_a_terminal_holds_in_its_own_store_only(loyalty: Loyalty, member: str) -> None:

@@ -126,7 +126,7 @@ class Member:
             at = self.now - timedelta(hours=size)
             self.decide(
                 lambda draft, order_id=order_id, at=at: matures_after_arrival(
-                    draft, order_id, "web", at, None
+                    draft, order_id, DEFAULT_PROGRAM.pending_policy("web"), at, None
                 )
             )
 
@@ -178,7 +178,13 @@ class Member:
             fact = self.decide(
                 lambda draft, accrued=accrued, earlier=earlier, order_id=order_id, wanted=wanted: (
                     reversals.reverse_lines(
-                        draft, accrued, earlier, f"r-{order_id}", wanted, self.now
+                        draft,
+                        accrued,
+                        earlier,
+                        f"r-{order_id}",
+                        wanted,
+                        self.now,
+                        self.program.limits.negative_floor,
                     )
                 )
             )
@@ -342,9 +348,9 @@ def test_any_split_and_order_of_partial_returns_equals_the_whole(
     accrued = member.decide(
         lambda draft: accrue_purchase(draft, purchase("ord-x", lines, channel, member.now))
     )
-    bought = member.account
+    bought, floor = member.account, program.limits.negative_floor
     whole = Draft("acc_1", bought, program, member.now)
-    reversals.reverse_lines(whole, accrued, [], "whole", None, member.now)
+    reversals.reverse_lines(whole, accrued, [], "whole", None, member.now, floor)
 
     split = Draft("acc_1", bought, program, member.now)
     earlier: list[PointsReversed] = []
@@ -354,11 +360,13 @@ def test_any_split_and_order_of_partial_returns_equals_the_whole(
         size = random.randint(1, len(units))
         part, units = units[:size], units[size:]
         wanted = {line: part.count(line) for line in set(part)}
-        earlier.append(reversals.reverse_lines(split, accrued, earlier, "part", wanted, member.now))
+        earlier.append(
+            reversals.reverse_lines(split, accrued, earlier, "part", wanted, member.now, floor)
+        )
     assert split.account == whole.account
     assert sum(line.points for fact in earlier for line in fact.lines) == accrued.granted
     with pytest.raises(reversals.ReturnExceedsPurchase):
-        reversals.reverse_lines(split, accrued, earlier, "more", {"0": 1}, member.now)
+        reversals.reverse_lines(split, accrued, earlier, "more", {"0": 8}, member.now, floor)
 
 
 @given(programs, stories, st.lists(st.tuples(st.integers(0, 5_000), quantities), min_size=1))
@@ -372,7 +380,9 @@ def test_buying_and_returning_everything_is_as_if_never_bought(
         lambda draft: accrue_purchase(draft, purchase("ord-x", lines, "pos", member.now))
     )
     taken_back = member.decide(
-        lambda draft: reversals.reverse_lines(draft, accrued, [], "all", None, member.now)
+        lambda draft: reversals.reverse_lines(
+            draft, accrued, [], "all", None, member.now, program.limits.negative_floor
+        )
     )
     balance = member.account.balance
     assert balance.model_copy(update={"owed": balance.owed + taken_back.waived}) == before.balance
@@ -409,5 +419,9 @@ def test_arrivals_join_in_any_order(story: Any, days: list[int]) -> None:
     assume(accrued.granted)
     for day in days:
         at = member.now + timedelta(days=day - 20)
-        member.decide(lambda draft, at=at: matures_after_arrival(draft, "ord-x", "web", at, None))
+        member.decide(
+            lambda draft, at=at: matures_after_arrival(
+                draft, "ord-x", DEFAULT_PROGRAM.pending_policy("web"), at, None
+            )
+        )
     assert member.account.pending["ord-x"].matures_at == member.now + timedelta(days=30)

@@ -23,7 +23,7 @@ class Envelope(BaseModel):
     the event that led to this one.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     specversion: str
     id: str

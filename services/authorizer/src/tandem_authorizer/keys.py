@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
-from jwt import InvalidTokenError, PyJWK
+from jwt import InvalidTokenError, PyJWK, PyJWTError
 
 ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
 
@@ -64,7 +64,10 @@ def _usable(document: Mapping[str, Any]) -> dict[str, PyJWK]:
     keys = {}
     for entry in document.get("keys", ()):
         if entry.get("use", "sig") == "sig" and "kid" in entry:
-            key = PyJWK(entry)
+            try:
+                key = PyJWK(entry)
+            except PyJWTError:
+                continue  # a kind of key that is not known here cannot sign for us
             if key.algorithm_name in ALGORITHMS:
                 keys[entry["kid"]] = key
     return keys

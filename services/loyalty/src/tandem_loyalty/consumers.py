@@ -23,7 +23,6 @@ from tandem_core.queues import handle_each, hide_until
 from tandem_core.settings import service_settings
 from tandem_loyalty import contracts, use_cases
 from tandem_loyalty.identifiers import Identifier
-from tandem_loyalty.programs import DEFAULT_PROGRAM_ID
 from tandem_loyalty.purchases import Purchase
 from tandem_loyalty.store import DUE_SHARDS, Store, store
 from tandem_loyalty.use_cases import OrderAlreadyAccrued, OrderNotAccrued
@@ -43,7 +42,10 @@ def relay(event: Mapping[str, Any], _context: Any) -> dict[str, Any]:
 def replay(event: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     """Publish again what was recorded since: {since, cursor?} -> {published, cursor?}."""
     start = json.loads(event["cursor"]) if event.get("cursor") else None
-    since = rfc3339(datetime.fromisoformat(event["since"]))
+    instant = datetime.fromisoformat(event["since"])
+    if instant.tzinfo is None:
+        raise ValueError("since needs an offset, such as 2026-11-22T09:30:00Z")
+    since = rfc3339(instant)
     published, next_key = _outbox().replay(store().table, since, start)
     return {"published": published, **({"cursor": json.dumps(next_key)} if next_key else {})}
 
@@ -116,7 +118,7 @@ def on_order_placed(store: Store, envelope: Envelope, now: datetime) -> None:
     if purchase is None or not (customer.customer_id or identifiers):
         return
     for attempt in ("as a member", "after parking"):
-        account_id = store.account_of(DEFAULT_PROGRAM_ID, customer.customer_id, identifiers)
+        account_id = store.account_of(customer.customer_id, identifiers)
         if account_id:
             _accumulate(store, account_id, purchase, envelope, now)
             return
@@ -139,10 +141,17 @@ def on_points_accrued(store: Store, envelope: Envelope, now: datetime) -> None:
     order_id = contracts.AccrualHeard.model_validate(envelope.data).order_id
     if order_id is None:
         return
+    failures: list[Exception] = []
     for key, event in store.parked_events(order_id):
         parked = Envelope.model_validate_json(event)
-        _HANDLERS[parked.type](store, parked, now)
-        store.forget(key)
+        try:
+            _HANDLERS[parked.type](store, parked, now)
+        except Exception as failure:  # noqa: BLE001  the others must not wait for a bad one
+            failures.append(failure)
+        else:
+            store.forget(key)
+    if failures:
+        raise ExceptionGroup(f"{len(failures)} parked events of order {order_id}", failures)
 
 
 def on_order_arrived(store: Store, envelope: Envelope, now: datetime) -> None:
@@ -173,18 +182,16 @@ def on_refund_succeeded(store: Store, envelope: Envelope, now: datetime) -> None
     """Give spent points back, and take back what the returned lines have earned."""
     refund = contracts.RefundSucceeded.model_validate(envelope.data)
     reversal_id = f"refund:{refund.refund_id}"
-    spent: dict[str, int] = {}
-    for leg in refund.legs:
-        if leg.tender == "points" and leg.points and leg.reference:
-            spent[leg.reference] = spent.get(leg.reference, 0) + leg.points
-    for redemption_id, points in spent.items():
-        use_cases.restore_refunded(
-            store, redemption_id, reversal_id, points, envelope.origin(), now
-        )
-    if refund.lines:
-        _reverse_lines(
-            store, refund.order_id, reversal_id, refund.lines, refund.succeeded_at, envelope, now
-        )
+    try:
+        for reference, points in refund.points_by_redemption().items():
+            use_cases.restore_refunded(
+                store, reference, reversal_id, points, envelope.origin(), now
+            )
+    finally:
+        # The goods are back whatever is wrong with the legs; each part has its effect once.
+        if refund.lines:
+            lines, at = refund.lines, refund.succeeded_at
+            _reverse_lines(store, refund.order_id, reversal_id, lines, at, envelope, now)
 
 
 def _reverse_lines(  # noqa: PLR0913

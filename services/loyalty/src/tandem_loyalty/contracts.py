@@ -224,6 +224,10 @@ class SomePoints(Strict):
     points: Points | None = None
 
 
+class Nothing(Strict):
+    """A body without members, or none at all."""
+
+
 class ProgramQuery(Strict):
     """Without `version`, the current one."""
 
@@ -233,7 +237,8 @@ class ProgramQuery(Strict):
 class Heard(BaseModel):
     """An event of another service, as far as loyalty reads it."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # What is wrong with an event is logged; what it holds may be personal.
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 class HeardLine(Heard):
@@ -327,6 +332,14 @@ class RefundSucceeded(Heard):
     succeeded_at: GivenInstant | None = None
     lines: tuple[HeardQuantity, ...] = ()
     legs: tuple[RefundLeg, ...] = ()
+
+    def points_by_redemption(self) -> dict[str, int]:
+        """Return how many points each redemption gets back; several legs may name the same one."""
+        points: dict[str, int] = {}
+        for leg in self.legs:
+            if leg.tender == "points" and leg.points and leg.reference:
+                points[leg.reference] = points.get(leg.reference, 0) + leg.points
+        return points
 
 
 class AccrualHeard(Heard):

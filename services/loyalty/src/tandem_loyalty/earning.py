@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from tandem_core.clock import GivenInstant
@@ -10,8 +10,9 @@ from tandem_core.problems import Conflict, Unprocessable, invalid_field
 from tandem_loyalty.accrual import Accrual, Explanation, action_rule, points_of_purchase
 from tandem_loyalty.facts import Accrued, PointsEarned, PointsPending, PointsRescheduled
 from tandem_loyalty.ledger import Draft
-from tandem_loyalty.points import Account, give
+from tandem_loyalty.points import Account, give, is_forgotten
 from tandem_loyalty.programs import (
+    MAX_POINTS,
     ActionType,
     AfterDays,
     Immediate,
@@ -24,6 +25,7 @@ from tandem_loyalty.purchases import Purchase, Reference
 
 # How far a terminal's clock may run ahead of ours.
 MAX_CLOCK_SKEW = timedelta(minutes=5)
+LONGEST_WINDOW = timedelta(days=366)
 
 
 class LimitExceeded(Conflict):
@@ -51,14 +53,24 @@ def not_in_future(field: str, instant: datetime, now: datetime) -> None:
 
 def calculate(account: Account, program: Program, purchase: Purchase) -> Accrual:
     """Return what a purchase would earn now, the daily limit included."""
-    accrual = points_of_purchase(program, purchase)
+    accrual = points_of_purchase(program, purchase).capped(
+        MAX_POINTS, "MAXIMUM", f"at most {MAX_POINTS} points for one purchase"
+    )
+    room = _room(account, program, program.local_date(purchase.occurred_at))
+    if room is None:
+        return accrual
+    detail = f"at most {program.limits.points_per_day} points a day, {room} were left"
+    return accrual.capped(room, "DAILY_LIMIT", detail)
+
+
+def _room(account: Account, program: Program, day: date) -> int | None:
+    """Return how many points can still be granted for a day, or None without a daily limit."""
     limit = program.limits.points_per_day
     if limit is None:
-        return accrual
-    day = program.local_date(purchase.occurred_at).isoformat()
-    room = max(0, limit - account.granted_on.get(day, 0))
-    detail = f"at most {limit} points a day, {room} were left"
-    return accrual.capped(room, "DAILY_LIMIT", detail)
+        return None
+    if is_forgotten(account.granted_on, day.isoformat()):
+        return 0
+    return max(0, limit - account.granted_on.get(day.isoformat(), 0))
 
 
 def accrue_purchase(draft: Draft, purchase: Purchase) -> Accrued:
@@ -100,18 +112,22 @@ def accrue_action(draft: Draft, action: Action, channel: str) -> Accrued:
     period = None
     if rule.limit:
         period = period_name(rule.limit.period, day)
-        before = draft.account.actions.get(action.type)
-        if before and before.period == period and before.times >= rule.limit.times:
+        counts = draft.account.actions.get(action.type, {})
+        if counts.get(period, 0) >= rule.limit.times or is_forgotten(counts, period):
             raise LimitExceeded(
                 f"{action.type} is rewarded {rule.limit.times} times per {rule.limit.period}"
             )
+    room = _room(draft.account, program, day)
+    points = rule.points if room is None else min(rule.points, room)
+    if not points:
+        raise LimitExceeded(f"At most {program.limits.points_per_day} points a day")
     last_day = program.last_day(day)
-    kept, paid = give(draft.account, {last_day: rule.points})
+    kept, paid = give(draft.account, {last_day: points})
     return draft.record(
         PointsEarned,
         lots=kept,
         owed=-paid,
-        program={"issuance": -rule.points},
+        program={"issuance": -points},
         occurred_at=occurred_at,
         channel=channel,
         action=action.type,
@@ -121,30 +137,39 @@ def accrue_action(draft: Draft, action: Action, channel: str) -> Accrued:
                 rule_id=rule.id,
                 fired=True,
                 reason="APPLIED",
-                detail=f"{rule.points} for {action.type}",
+                detail=f"{points} for {action.type}",
             ),
         ),
-        granted=rule.points,
+        granted=points,
         last_day=last_day,
         idle_until=program.idle_until(day) or None,
         period=period,
+        counted_on=None if room is None else day.isoformat(),
     )
 
 
 def matures_after_arrival(
-    draft: Draft, order_id: str, channel: str, arrived_at: datetime, closes_at: datetime | None
+    draft: Draft,
+    order_id: str,
+    policy: Immediate | AfterDays | ReturnWindow,
+    arrived_at: datetime,
+    closes_at: datetime | None,
 ) -> PointsRescheduled | None:
     """Let pending points mature when the return window closes, counted from the last arrival.
 
+    `policy` is that of the program version of the purchase.
+
     `closes_at` is the end of the window where the order says so itself. Several arrivals are joined
     by their maximum, so their order and repetition do not matter. Nothing happens to points that
-    wait for no arrival or can be spent already.
+    wait for no arrival or can be spent already. A wrong clock elsewhere defers nobody's points for
+    ever: arrivals lie in the past, windows are at most a year.
     """
+    arrived_at = min(arrived_at, draft.now + MAX_CLOCK_SKEW)
     order = draft.account.pending.get(order_id)
-    policy = draft.program.pending_policy(channel)
     if order is None or not isinstance(policy, ReturnWindow):
         return None
     matures_at = closes_at or arrived_at + timedelta(days=policy.days)
+    matures_at = min(matures_at, arrived_at + max(LONGEST_WINDOW, timedelta(days=policy.days)))
     if order.delivered:
         matures_at = max(matures_at, order.matures_at)
         if matures_at == order.matures_at:

@@ -32,8 +32,8 @@ from tandem_loyalty.facts import (
     RedemptionVoided,
 )
 from tandem_loyalty.points import (
+    PERIODS_REMEMBERED,
     Account,
-    ActionCount,
     Balance,
     Hold,
     InsufficientPoints,
@@ -46,7 +46,7 @@ from tandem_loyalty.programs import Program
 
 # What one write may carry beside its own fact; a transaction has room for 100 items.
 MAX_STEPS = 85
-_DAYS_REMEMBERED = 7
+_REMINDERS = 10
 
 F = TypeVar("F", bound=AccountFact)
 
@@ -199,12 +199,19 @@ def settled(account_id: str, account: Account, program: Program, now: datetime) 
 
 
 def remind(draft: Draft) -> None:
-    """Announce, once for each lot, points that end within the program's reminder days."""
+    """Announce, once for each lot, points that end within the program's reminder days.
+
+    At most `_REMINDERS` at once; the index `due` brings the account back for the rest.
+    """
     until = (draft.today + timedelta(days=draft.program.reminder_days)).isoformat()
-    for lot in draft.account.by_ending(draft.account.lots):
+    soon = [
+        lot
+        for lot in draft.account.by_ending(draft.account.lots)
+        if draft.account.reminded < draft.account.ends_on(lot) <= until
+    ]
+    for lot in soon[:_REMINDERS]:
         last_day = draft.account.ends_on(lot)
-        if draft.account.reminded < last_day <= until:
-            draft.record(PointsExpiring, last_day=last_day, expiring=draft.account.lots[lot])
+        draft.record(PointsExpiring, last_day=last_day, expiring=draft.account.lots[lot])
 
 
 def due_at(account: Account, program: Program) -> datetime | None:
@@ -286,15 +293,17 @@ def _accrued(account: Account, fact: Accrued) -> dict[str, Any]:
         )
         change["pending"] = {**account.pending, fact.order_id: order}
     if fact.action and fact.period is not None:
-        before = account.actions.get(fact.action)
-        times = before.times if before and before.period == fact.period else 0
-        count = ActionCount(period=fact.period, times=times + 1)
-        change["actions"] = {**account.actions, fact.action: count}
+        counts = _counted(account.actions.get(fact.action, {}), fact.period, 1)
+        change["actions"] = {**account.actions, fact.action: counts}
     if fact.counted_on:
-        days = {**account.granted_on}
-        days[fact.counted_on] = days.get(fact.counted_on, 0) + fact.granted
-        change["granted_on"] = dict(sorted(days.items())[-_DAYS_REMEMBERED:])
+        change["granted_on"] = _counted(account.granted_on, fact.counted_on, fact.granted)
     return change
+
+
+def _counted(counts: Mapping[str, int], period: str, more: int) -> dict[str, int]:
+    """Count something in a period; the oldest periods are forgotten (see points.is_forgotten)."""
+    after = {**counts, period: counts.get(period, 0) + more}
+    return dict(sorted(after.items())[-PERIODS_REMEMBERED:])
 
 
 def _order_changed(

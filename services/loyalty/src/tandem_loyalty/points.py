@@ -23,6 +23,9 @@ from tandem_loyalty.programs import Program, Strict
 
 Lots = Mapping[str, int]
 
+# Periods that a count knows of, by action and for the daily limit.
+PERIODS_REMEMBERED = 35
+
 
 class InsufficientPoints(Conflict):
     code, title = "INSUFFICIENT_POINTS", "The account has too few points"
@@ -66,17 +69,13 @@ class Hold(Strict):
     location_id: str | None = None
 
 
-class ActionCount(Strict):
-    period: str
-    times: int
-
-
 class Account(Strict):
     """The state of a loyalty account: bounded by open orders, open holds and lots, not by history.
 
     `lots` maps the last day (ISO, or `idle`, or `never`) to points. `idle_until` is the last day of
-    the lot `idle`. `granted_on` counts grants of the last days for the daily limit, `reminded` is
-    the last day whose ending was announced.
+    the lot `idle`. `granted_on` counts what was granted by day, for the daily limit, `actions` how
+    often an action was rewarded by period; both forget the oldest. `reminded` is the last day whose
+    ending was announced.
     """
 
     program_id: str
@@ -89,7 +88,7 @@ class Account(Strict):
     lifetime_points: int = 0
     idle_until: str = ""
     granted_on: dict[str, int] = Field(default_factory=dict)
-    actions: dict[str, ActionCount] = Field(default_factory=dict)
+    actions: dict[str, dict[str, int]] = Field(default_factory=dict)
     reminded: str = ""
 
     @property
@@ -108,6 +107,12 @@ class Account(Strict):
     def by_ending(self, lots: Iterable[str]) -> list[str]:
         """Sort lots, those that end first in front."""
         return sorted(lots, key=lambda lot: (self.ends_on(lot), lot))
+
+
+def is_forgotten(counts: Mapping[str, int], period: str) -> bool:
+    """Tell whether a period is older than all that a full count still knows. What cannot be counted
+    any more counts as full, or a limit could be undone by reporting late."""
+    return len(counts) >= PERIODS_REMEMBERED and period < min(counts)
 
 
 def take(account: Account, points: int, first: str | None = None) -> tuple[dict[str, int], int]:

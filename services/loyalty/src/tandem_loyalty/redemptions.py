@@ -81,7 +81,8 @@ def authorize(  # noqa: PLR0913  what a till says about a hold
     value = program.value_of(points)
     if value is None:
         raise LimitExceeded(f"{points} points are worth more than can be paid at once")
-    _check_basket_share(program.limits.basket_share_percent, value, basket)
+    if program.limits.basket_share_percent is not None:
+        _check_basket_share(draft, value, order_id, basket)
     redemption = Redemption(
         id=redemption_id,
         account_id=draft.account_id,
@@ -188,14 +189,20 @@ def refuse_closed(closing: RedemptionFact) -> NoReturn:
     raise refusals.get(status, RedemptionCapturedAlready)(redemption_status=status)
 
 
-def _check_basket_share(percent: int | None, value: Money, basket: Money | None) -> None:
-    if percent is None:
-        return
-    if basket is None:
-        raise invalid_field(
-            "basket", "MISSING_FIELD", "this program limits the share of a basket paid with points"
-        )
+def _check_basket_share(
+    draft: Draft, value: Money, order_id: str | None, basket: Money | None
+) -> None:
+    """Compare all open holds of the order, this one included, with the share of its basket."""
+    for name, given in (("basket", basket), ("order_id", order_id)):
+        if given is None:
+            raise invalid_field(
+                name, "MISSING_FIELD", "the program limits what part of a basket points can pay"
+            )
+    assert basket is not None  # noqa: S101  just checked
     if basket.currency != value.currency:
         raise invalid_field("basket", "CURRENCY_MISMATCH", f"points are worth {value.currency}")
-    if value.amount * 100 > basket.amount * percent:
+    percent = draft.program.limits.basket_share_percent or 100
+    holds = draft.account.holds.values()
+    held = sum(hold.value.amount for hold in holds if hold.order_id == order_id)
+    if (held + value.amount) * 100 > basket.amount * percent:
         raise LimitExceeded(f"At most {percent} % of a basket can be paid with points")

@@ -22,7 +22,7 @@ from tandem_loyalty.points import take
 
 
 class ReturnExceedsPurchase(Conflict):
-    code, title = "RETURN_EXCEEDS_PURCHASE", "More units than are left of the line"
+    code, title = "RETURN_EXCEEDS_PURCHASE", "More units than were bought"
 
 
 class UnknownLine(Unprocessable):
@@ -36,8 +36,11 @@ def reverse_lines(  # noqa: PLR0913  a decision and the order's own history
     reversal_id: str,
     quantities: Mapping[str, int] | None,
     occurred_at: datetime,
+    floor: int | None,
 ) -> PointsReversed:
     """Take back what units of an order's lines have earned; None is all that is left of the order.
+
+    `floor` is the most that may be owed afterwards, by the program version of the purchase.
 
     Raises ReturnExceedsPurchase or UnknownLine.
     """
@@ -48,7 +51,6 @@ def reverse_lines(  # noqa: PLR0913  a decision and the order's own history
     pending = account.pending.get(order_id)
     from_pending = min(points, pending.points if pending else 0)
     from_lots, missing = take(account, points - from_pending, first=accrued.last_day)
-    floor = draft.program.limits.negative_floor
     owed = missing if floor is None else min(missing, max(0, floor - account.owed))
     waived = missing - owed
     return draft.record(
@@ -79,22 +81,25 @@ def _points_of_units(
     unknown = wanted.keys() - left.keys()
     if unknown:
         raise UnknownLine(f"The order has no line {min(unknown)}", line_id=min(unknown))
-    for line_id, quantity in wanted.items():
-        if quantity > left[line_id]:
+    for line in bought:
+        quantity = wanted.get(line.line_id, 0)
+        if quantity > line.quantity:
             raise ReturnExceedsPurchase(
-                f"{quantity} of line {line_id} come back, {left[line_id]} are left",
-                line_id=line_id,
-                left=left[line_id],
+                f"{quantity} of line {line.line_id} come back, {line.quantity} were bought",
+                line_id=line.line_id,
+                bought=line.quantity,
             )
+    # A cancelled order is also refunded: units that were taken back already are not taken twice.
+    units = {name: min(quantity, left[name]) for name, quantity in wanted.items()}
     return tuple(
         LinePoints(
             line_id=line.line_id,
-            quantity=wanted[line.line_id],
-            points=_target(line, returned.get(line.line_id, 0) + wanted[line.line_id])
+            quantity=units[line.line_id],
+            points=_target(line, returned.get(line.line_id, 0) + units[line.line_id])
             - _target(line, returned.get(line.line_id, 0)),
         )
         for line in bought
-        if wanted.get(line.line_id)
+        if units.get(line.line_id)
     )
 
 

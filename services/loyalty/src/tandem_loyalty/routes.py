@@ -138,6 +138,7 @@ def calculate(
 def accumulate(call: Call, account_id: str, body: contracts.Accumulate) -> Answer[LedgerEvent]:
     """Grant the points of a purchase or of an action, once, whoever reports it first."""
     if body.action:
+        call.principal.at_location(None)
         return _event(
             use_cases.accumulate_action(store(), account_id, body.action, call.origin(), call.now)
         )
@@ -204,8 +205,9 @@ def authorize_redemption(
 @routes.get(_REDEMPTION, scope=Scope.ACCOUNTS_READ, refusals=[AccountNotFound, RedemptionNotFound])
 def get_redemption(call: Call, account_id: str, redemption_id: str) -> Answer[Redemption]:
     """Read a redemption."""
-    _own_account(call, account_id)
-    return Answer(use_cases.get_redemption(store(), account_id, redemption_id, call.now))
+    view = _own_account(call, account_id)
+    redemption = use_cases.get_redemption(store(), account_id, redemption_id, call.now)
+    return Answer(redemption, view.version)
 
 
 @routes.post(
@@ -226,7 +228,13 @@ def capture_redemption(
     """Spend held points, all by default; the rest is available again at once."""
     return _redemption(
         use_cases.capture_redemption(
-            store(), account_id, redemption_id, body.points, call.origin(), call.now
+            store(),
+            account_id,
+            redemption_id,
+            body.points,
+            call.principal.at_location(None),
+            call.origin(),
+            call.now,
         )
     )
 
@@ -242,10 +250,20 @@ def capture_redemption(
         VersionConflict,
     ],
 )
-def void_redemption(call: Call, account_id: str, redemption_id: str) -> Answer[Redemption]:
-    """Give held points back."""
+def void_redemption(
+    call: Call, account_id: str, redemption_id: str, body: contracts.Nothing
+) -> Answer[Redemption]:
+    """Give held points back, all of them."""
+    assert isinstance(body, contracts.Nothing)  # noqa: S101  parsed, and nothing to read
     return _redemption(
-        use_cases.void_redemption(store(), account_id, redemption_id, call.origin(), call.now)
+        use_cases.void_redemption(
+            store(),
+            account_id,
+            redemption_id,
+            call.principal.at_location(None),
+            call.origin(),
+            call.now,
+        )
     )
 
 
@@ -307,9 +325,9 @@ def _account(view: AccountView) -> Answer[LoyaltyAccount]:
 
 def _event(outcome: Outcome) -> Answer[LedgerEvent]:
     event = LedgerEvent.of(outcome.entry, outcome.fact)
-    return Answer(event, outcome.entry.seq, outcome.replayed)
+    return Answer(event, outcome.version, outcome.replayed)
 
 
 def _redemption(outcome: Outcome) -> Answer[Redemption]:
     assert isinstance(outcome.fact, RedemptionFact)  # noqa: S101  what redemption verbs return
-    return Answer(outcome.fact.redemption, outcome.entry.seq, outcome.replayed)
+    return Answer(outcome.fact.redemption, outcome.version, outcome.replayed)

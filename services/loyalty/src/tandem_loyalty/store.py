@@ -29,7 +29,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
@@ -76,8 +75,10 @@ POINTER_COPIES = 8
 DUE_SHARDS = 16
 DUE_PAGE = 200
 GUEST_DAYS = 180
-PARKED_DAYS = 90
+# Longer than a guest's purchase is kept, so that what has happened to it is not forgotten first.
+PARKED_DAYS = 400
 _MAX_PAGES = 50
+_END_OF_TIME = "9999"
 _IDENTIFIERS = TypeAdapter(tuple[Identifier, ...])
 
 
@@ -118,7 +119,7 @@ def enrolled_key(account_id: str) -> Key:
 
 
 def adjusted_key(account_id: str, callers_key: str) -> Key:
-    return Key(f"ACC#{account_id}", f"KEY#{callers_key}")
+    return Key(f"ACC#{account_id}", f"KEY#{_digest(callers_key)}")
 
 
 def action_key(account_id: str, action: str, reference: str) -> Key:
@@ -142,7 +143,7 @@ def closed_key(redemption_id: str) -> Key:
 
 
 def redemption_reversed_key(redemption_id: str, reversal_id: str) -> Key:
-    return Key(f"RDM#{redemption_id}", f"REVERSED#{reversal_id}")
+    return Key(f"RDM#{redemption_id}", f"REVERSED#{_digest(reversal_id)}")
 
 
 def program_key(program_id: str) -> Key:
@@ -282,29 +283,32 @@ class Store:
         page = self.table.query("pk = :pk", {":pk": _claim(kind, value)}, limit=20)
         return [str(item["account_id"]) for item in page.items]
 
-    def account_of(
-        self, program_id: str, customer_id: str | None, identifiers: Sequence[Identifier]
-    ) -> str | None:
-        """Return the account of a program that a customer is known by, customer id first."""
-        names = list(_names(customer_id, identifiers))
-        if not names:
-            return None
-        found = self.table.get(*(Key(_claim(kind, value), program_id) for kind, value in names))
-        return next((str(item["account_id"]) for item in found if item), None)
+    def account_of(self, customer_id: str | None, identifiers: Sequence[Identifier]) -> str | None:
+        """Return the account a customer is known by: by customer id before contacts, and of several
+        programs in the default one."""
+        for kind, value in _names(customer_id, identifiers):
+            page = self.table.query("pk = :pk", {":pk": _claim(kind, value)}, limit=20)
+            found = {str(item["sk"]): str(item["account_id"]) for item in page.items}
+            if found:
+                return found.get(DEFAULT_PROGRAM_ID) or found[min(found)]
+        return None
 
     # --- the ledger ---------------------------------------------------------------------------
 
     def ledger(
         self, account_id: str, limit: int, cursor: str | None
     ) -> tuple[list[Stored], str | None]:
-        """Return a page of an account's entries, newest first, and where the next one starts."""
+        """Return a page of an account's entries, newest first, and where the next one starts.
+
+        No two entries of an account are recorded at the same instant, so that is the cursor.
+        """
         page = self.table.query(
-            "subject = :subject",
-            {":subject": account_id},
+            "subject = :subject AND #at < :before",
+            {":subject": account_id, ":before": _instant_of(cursor) if cursor else _END_OF_TIME},
+            names={"#at": "at"},
             index="ledger",
             newest_first=True,
             limit=limit,
-            start=_start_of(cursor, account_id) if cursor else None,
         )
         return [_stored(item) for item in page.items], _cursor_of(page.next_key)
 
@@ -333,6 +337,8 @@ class Store:
             if isinstance(stored.fact, AccountEnrolled):
                 return fold(new_account(stored.fact), reversed(later))
             later.append(stored.fact)
+        if later:
+            raise RuntimeError(f"{account_id} has no snapshot before {rfc3339(instant)}")
         return None
 
     def order_history(self, order_id: str) -> tuple[Accrued, list[PointsReversed]]:
@@ -440,6 +446,11 @@ class Store:
             self._programs[program_id, version] = known
         return known
 
+    def pinned_program(self, fact: AccountFact) -> Program:
+        """Return the program version that decided a fact."""
+        program_id, _, version = fact.program.partition("@")
+        return self.program(program_id, int(version))
+
     def publish_program(self, head: Head, program: Program, origin: Origin, now: datetime) -> None:
         """Write a new version, and point every copy of the pointer at it."""
         document = program.model_dump_json()
@@ -520,17 +531,16 @@ def _guest(kind: str, value: str) -> str:
 def _cursor_of(key: Item | None) -> str | None:
     if key is None:
         return None
-    return base64.urlsafe_b64encode(json.dumps(key).encode()).decode()
+    return base64.urlsafe_b64encode(str(key["at"]).encode()).decode()
 
 
-def _start_of(cursor: str, account_id: str) -> Item:
-    """Read a cursor that this service gave for this account. Raises a problem otherwise."""
+def _instant_of(cursor: str) -> str:
+    """Read a cursor that this service gave. Raises a problem for anything else."""
     try:
-        key = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-        ours = set(key) == {"pk", "sk", "subject", "at"} and key["subject"] == account_id
-        if ours and all(isinstance(value, str) and value for value in key.values()):
-            return dict(key)
-    except (ValueError, TypeError, AttributeError):
+        at = base64.urlsafe_b64decode(cursor.encode()).decode()
+        if rfc3339(datetime.fromisoformat(at)) == at:
+            return at
+    except ValueError:
         pass
     raise invalid_field("cursor", "INVALID_VALUE", "is not a cursor of this list")
 

@@ -22,7 +22,7 @@ from tandem_core.journal import (
     until_written,
 )
 from tandem_core.money import Money
-from tandem_core.problems import Conflict, Missing, VersionConflict
+from tandem_core.problems import Conflict, Forbidden, Missing, Problem, VersionConflict
 from tandem_core.table import Key
 from tandem_loyalty import earning, ledger, redemptions, reversals
 from tandem_loyalty.accrual import Accrual
@@ -30,6 +30,7 @@ from tandem_loyalty.earning import Action, not_in_future
 from tandem_loyalty.facts import (
     AccountEnrolled,
     AccountFact,
+    Accrued,
     Redemption,
     RedemptionCaptured,
     RedemptionFact,
@@ -73,21 +74,26 @@ class OrderNotAccrued(Missing):
 
 
 class Outcome(NamedTuple):
-    """What a command has led to. `replayed` says that it was recorded before."""
+    """What a command has led to, and the account's version after it. `replayed` says that it was
+    recorded before."""
 
     entry: Entry
     fact: AccountFact
+    version: int
     replayed: bool = False
 
 
 class AccountView(NamedTuple):
-    """An account as time has left it, with what it is recognised by."""
+    """An account as time has left it, with what it is recognised by; `recorded` is as it was
+    written last, at `recorded_at`."""
 
     account_id: str
     account: Account
     program: Program
     version: int
     identifiers: Sequence[Identifier]
+    recorded: Account
+    recorded_at: datetime
     replayed: bool = False
 
 
@@ -146,7 +152,7 @@ def enrol(  # noqa: PLR0913  what an enrolment says
         draft = Draft(account_id, account, program, now, [fact])
         claims = store.enrolment(account_id, program_id, customer_id, identifiers)
         store.append(head, draft, origin, (fact, enrolled_key(account_id)), claims=claims)
-        return AccountView(account_id, account, program, 1, identifiers)
+        return AccountView(account_id, account, program, 1, identifiers, account, now)
 
     return until_written(attempt)
 
@@ -156,8 +162,16 @@ def _as_enrolled(store: Store, entry: Entry) -> AccountView:
     fact = fact_of(entry.type, entry.data)
     assert isinstance(fact, AccountEnrolled)  # noqa: S101  the key holds nothing else
     loaded, identifiers = store.load_with_identifiers(entry.subject)
+    account = new_account(fact)
     return AccountView(
-        entry.subject, new_account(fact), loaded.program, entry.seq, identifiers, replayed=True
+        entry.subject,
+        account,
+        loaded.program,
+        entry.seq,
+        identifiers,
+        account,
+        fact.occurred_at,
+        replayed=True,
     )
 
 
@@ -165,7 +179,15 @@ def get_account(store: Store, account_id: str, now: datetime) -> AccountView:
     """Return an account as it is at `now`. Raises AccountNotFound."""
     loaded, identifiers = store.load_with_identifiers(account_id)
     account = ledger.settled(account_id, loaded.account, loaded.program, now)
-    return AccountView(account_id, account, loaded.program, loaded.head.version, identifiers)
+    return AccountView(
+        account_id,
+        account,
+        loaded.program,
+        loaded.head.version,
+        identifiers,
+        loaded.account,
+        datetime.fromisoformat(loaded.head.at),
+    )
 
 
 def find_accounts(
@@ -180,8 +202,8 @@ def find_accounts(
 
 def balance_at(store: Store, view: AccountView, instant: datetime, now: datetime) -> Balance:
     """Return the balance at any instant: as recorded then, or as time alone will make it."""
-    account: Account | None = view.account
-    if instant < now:
+    account: Account | None = view.recorded
+    if instant < min(view.recorded_at, now):
         account = store.account_at(view.account_id, instant)
     if account is None:
         return Balance()
@@ -273,12 +295,14 @@ def order_arrived(  # noqa: PLR0913
     entry = store.stored(earned_key(order_id))
     if entry is None:
         raise OrderNotAccrued(f"Order {order_id} has earned no points yet")
-    channel = getattr(fact_of(entry.type, entry.data), "channel", "")
+    accrued = fact_of(entry.type, entry.data)
+    assert isinstance(accrued, Accrued)  # noqa: S101  the key holds nothing else
+    policy = store.pinned_program(accrued).pending_policy(accrued.channel)
 
     def attempt() -> None:
         loaded = store.load(entry.subject)
         draft = _settled_draft(store, loaded, entry.subject, now)
-        arrived = earning.matures_after_arrival(draft, order_id, channel, arrived_at, closes_at)
+        arrived = earning.matures_after_arrival(draft, order_id, policy, arrived_at, closes_at)
         if arrived is not None:
             draft.settle()
             store.append(loaded.head, draft, origin)
@@ -306,8 +330,9 @@ def reverse_order(  # noqa: PLR0913
 
     def decide(draft: Draft) -> AccountFact:
         accrued, earlier = store.order_history(order_id)
+        floor = store.pinned_program(accrued).limits.negative_floor
         return reversals.reverse_lines(
-            draft, accrued, earlier, reversal_id, quantities, occurred_at
+            draft, accrued, earlier, reversal_id, quantities, occurred_at, floor
         )
 
     return _write(store, earned.subject, key, origin, now, decide)
@@ -353,26 +378,36 @@ def capture_redemption(  # noqa: PLR0913
     account_id: str,
     redemption_id: str,
     points: int | None,
+    location_id: str | None,
     origin: Origin,
     now: datetime,
 ) -> Outcome:
+    """Spend a hold. `location_id` is the store of a terminal; it closes holds of its own only."""
     return _close(
         store,
         account_id,
         redemption_id,
+        location_id,
         origin,
         now,
         lambda draft: redemptions.capture(draft, redemption_id, points),
     )
 
 
-def void_redemption(
-    store: Store, account_id: str, redemption_id: str, origin: Origin, now: datetime
+def void_redemption(  # noqa: PLR0913
+    store: Store,
+    account_id: str,
+    redemption_id: str,
+    location_id: str | None,
+    origin: Origin,
+    now: datetime,
 ) -> Outcome:
+    """Give a hold back. `location_id` is as for a capture."""
     return _close(
         store,
         account_id,
         redemption_id,
+        location_id,
         origin,
         now,
         lambda draft: redemptions.void(draft, redemption_id),
@@ -432,6 +467,7 @@ def _close(  # noqa: PLR0913
     store: Store,
     account_id: str,
     redemption_id: str,
+    location_id: str | None,
     origin: Origin,
     now: datetime,
     decide: Callable[[Draft], AccountFact],
@@ -454,6 +490,9 @@ def _close(  # noqa: PLR0913
             if lapsed:
                 redemptions.refuse_closed(lapsed[0])
             raise RedemptionNotFound
+        held_at = draft.account.holds[redemption_id].location_id
+        if location_id and held_at not in (None, location_id):
+            raise Forbidden(f"The hold belongs to {held_at}")
         return decide(draft)
 
     key = closed_key(redemption_id)
@@ -520,22 +559,33 @@ def _write(  # noqa: PLR0913  the parts of one write
 ) -> Outcome:
     """Load, look for a replay, decide, append. `accept` may refuse what was recorded."""
 
+    def replay(recorded: Entry) -> Outcome:
+        accept(recorded)
+        check_replay(recorded, origin)
+        fact = fact_of(recorded.type, recorded.data)
+        return Outcome(recorded, fact, replayed=True, version=recorded.seq)
+
     def attempt() -> Outcome:
         loaded = store.load(account_id, key)
         (item,) = loaded.items
         if item is not None:
-            recorded = entry_of(item)
-            accept(recorded)
-            check_replay(recorded, origin)
-            return Outcome(recorded, fact_of(recorded.type, recorded.data), replayed=True)
-        check_key_unused(loaded.head, origin, key)
-        _check_version(origin, loaded.head.version)
-        draft = _settled_draft(store, loaded, account_id, now)
-        fact = decide(draft)
+            return replay(entry_of(item))
+        try:
+            check_key_unused(loaded.head, origin, key)
+            _check_version(origin, loaded.head.version)
+            draft = _settled_draft(store, loaded, account_id, now)
+            fact = decide(draft)
+        except Problem:
+            # The first attempt may have been recorded since the key was looked up; then this is
+            # its repeat, refused only because the first has changed the account.
+            recorded = store.stored(key)
+            if recorded is None:
+                raise
+            return replay(recorded)
         draft.settle()
         stored = store.append(loaded.head, draft, origin, (fact, key))
         assert stored is not None  # noqa: S101
-        return Outcome(stored.entry, fact)
+        return Outcome(stored.entry, fact, version=loaded.head.version + len(draft.facts))
 
     return until_written(attempt)
 
