@@ -81,6 +81,7 @@ def test_a_token_that_holds_allows_the_whole_stage_and_tells_who_calls(issuer: I
     token = issuer.token("terminal", "store_12/till_3", "loyalty:accounts.read")
     answer = authorize(f"Bearer {token}")
     assert answer["principalId"] == "store_12/till_3"
+    assert int(answer["context"].pop("exp")) > 0
     assert answer["context"] == {
         "sub": "store_12/till_3",
         "role": "terminal",

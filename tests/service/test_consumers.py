@@ -252,6 +252,7 @@ def test_of_several_deliveries_the_last_one_counts_in_whatever_order_they_are_he
     loyalty: Loyalty, member: str, days: tuple[int, int]
 ) -> None:
     loyalty.hear("order.placed", order("ord_1", [5000]))
+    loyalty.later(days=9)
     for day in days:
         at = rfc3339(START + timedelta(days=day))
         loyalty.hear("order.delivered", {"order_id": "ord_1", "delivered_at": at})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from tandem_core.auth import ROLE_SCOPES, Principal, Role, Scope, principal_of
@@ -20,6 +22,7 @@ MAY = {
     Scope.REDEMPTIONS_WRITE: "tisa",
     Scope.REDEMPTIONS_REVERSE: "sa",
 }
+NOW = datetime(2026, 3, 10, 9, 30, tzinfo=UTC)
 EVERY_SCOPE = frozenset(scope.value for scope in Scope)
 
 
@@ -84,7 +87,7 @@ def test_what_the_authorizer_says_is_read() -> None:
         "store_id": "store_12",
         "terminal_id": "till_3",
     }
-    one = principal_of({"authorizer": claims})
+    one = principal_of({"authorizer": claims}, NOW)
     assert one == Principal(
         "store_12/till_3", Role.TERMINAL, frozenset({"a", "b"}), "store_12", "till_3"
     )
@@ -93,7 +96,7 @@ def test_what_the_authorizer_says_is_read() -> None:
 
 @pytest.mark.parametrize("scope", [None, "", " "])
 def test_a_token_without_scopes_may_nothing(scope: str | None) -> None:
-    one = principal_of({"authorizer": {"sub": "x", "role": "admin", "scope": scope}})
+    one = principal_of({"authorizer": {"sub": "x", "role": "admin", "scope": scope}}, NOW)
     assert one.scopes == frozenset()
 
 
@@ -111,4 +114,11 @@ def test_a_token_without_scopes_may_nothing(scope: str | None) -> None:
 )
 def test_nobody_is_not_a_caller(context: dict[str, object]) -> None:
     with pytest.raises(Unauthenticated):
-        principal_of(context)
+        principal_of(context, NOW)
+
+
+def test_a_token_ends_although_the_authorizers_answer_is_still_kept() -> None:
+    claims = {"sub": "x", "role": "admin", "exp": str(int(NOW.timestamp()) + 1)}
+    assert principal_of({"authorizer": claims}, NOW).role is Role.ADMIN
+    with pytest.raises(Unauthenticated):
+        principal_of({"authorizer": claims}, NOW + timedelta(seconds=1))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -108,10 +109,16 @@ class Principal:
         return self.store_id
 
 
-def principal_of(request_context: Mapping[str, Any]) -> Principal:
-    """Read what the authorizer put into the request's context. Raises Unauthenticated."""
+def principal_of(request_context: Mapping[str, Any], now: datetime) -> Principal:
+    """Read what the authorizer put into the request's context. Raises Unauthenticated.
+
+    The authorizer's answer outlives the token by minutes in API Gateway's cache, so the token's end
+    (`exp`, seconds) is looked at again.
+    """
     claims = request_context.get("authorizer") or {}
     try:
+        if "exp" in claims and int(claims["exp"]) <= now.timestamp():
+            raise Unauthenticated("The token has expired")
         return Principal(
             subject=claims["sub"],
             role=Role(claims["role"]),

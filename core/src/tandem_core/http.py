@@ -180,7 +180,8 @@ def respond(endpoint: Endpoint, request: Request, path_parts: Mapping[str, str])
 
 
 def _answered(endpoint: Endpoint, request: Request, path_parts: Mapping[str, str]) -> Response:
-    principal = principal_of(request.context)
+    now = utc_now()
+    principal = principal_of(request.context, now)
     principal.require(endpoint.scope)
     arguments: dict[str, Any] = {name: _path_part(part) for name, part in path_parts.items()}
     headers = request.headers
@@ -194,7 +195,7 @@ def _answered(endpoint: Endpoint, request: Request, path_parts: Mapping[str, str
         meaning = body.model_dump_json(exclude_unset=True)
     call = Call(
         principal=principal,
-        now=utc_now(),
+        now=now,
         idempotency_key=key,
         request=_request_hash(endpoint, path_parts, meaning) if key else b"",
         expected_version=_expected_version(headers.get("if-match")),

@@ -19,7 +19,8 @@ functions = Blueprint(__name__)
 
 # API Gateway answers 401 to this very word, and 500 to any other error.
 _UNAUTHORIZED = "Unauthorized"
-_CLAIMS = ("role", "scope", "store_id", "terminal_id")
+# `exp` goes along: API Gateway keeps this answer longer than the token may live.
+_CLAIMS = ("role", "scope", "store_id", "terminal_id", "exp")
 
 
 @functions.lambda_function(name="authorize")
