@@ -394,6 +394,14 @@ def test_the_limit_counts_for_the_day_of_the_purchase_in_the_programs_time_zone(
     assert loyalty.buy(member, 100, "ord_3", occurred_at=yesterday).body["points"] == 0
 
 
+def test_no_purchase_earns_more_than_points_can_count(loyalty: Loyalty, member: str) -> None:
+    rule = {"type": "spend", "id": "s", "points": 10**12, "per": "0.001", "multiplier": "999999"}
+    put_program(loyalty, accrual_rules=[rule])
+
+    reply = loyalty.buy(member, 10**12, "ord_1")
+    assert (reply.status, reply.body["points"]) == (201, 10**12)
+
+
 # --- actions --------------------------------------------------------------------------------------
 
 

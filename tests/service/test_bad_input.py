@@ -300,6 +300,7 @@ def test_an_unknown_field_is_refused_by_name(world: World, name: str) -> None:
         (PROGRAM, "limits.points_per_week"),
         (PROGRAM, "point_value.value.tax"),
         ("POST /v1/accounts", "identifiers.0.verified"),
+        ("POST /v1/accounts/{account_id}/redemptions/{redemption_id}/void", "points"),
     ],
 )
 def test_an_unknown_field_is_refused_at_any_depth(world: World, name: str, path: str) -> None:

@@ -16,6 +16,7 @@ from tandem_core import outbox, queues
 from tandem_core.clock import rfc3339
 from tandem_core.events import Envelope, envelope_json
 from tandem_core.journal import verify_chain
+from tandem_core.problems import Conflict, Missing
 from tandem_loyalty import consumers, use_cases
 from tandem_loyalty.store import Store
 from tests.service.conftest import START, Loyalty, purchase
@@ -263,6 +264,24 @@ def test_of_several_deliveries_the_last_one_counts_in_whatever_order_they_are_he
     assert loyalty.balance(member) == balance(50)
 
 
+def test_a_clock_that_is_wrong_elsewhere_defers_points_by_a_year_at_most(
+    loyalty: Loyalty, member: str
+) -> None:
+    never = "2999-01-01T00:00:00Z"
+    loyalty.hear("order.placed", order("ord_1", [5000]))
+    loyalty.hear("order.placed", order("ord_2", [700]))
+    loyalty.hear("order.delivered", {"order_id": "ord_1", "delivered_at": never})
+    loyalty.hear(
+        "order.delivered",
+        {"order_id": "ord_2", "delivered_at": never, "return_window_closes_at": never},
+    )
+
+    loyalty.later(days=30, minutes=5)
+    assert loyalty.balance(member) == balance(50, pending=7)
+    loyalty.later(days=336)
+    assert loyalty.balance(member)["available"] == 57
+
+
 def test_a_delivery_before_its_order_waits_for_it(loyalty: Loyalty, member: str) -> None:
     for event_id in ("evt_a", "evt_a", "evt_b"):
         loyalty.hear(
@@ -450,6 +469,35 @@ def test_refunds_in_any_order_end_where_one_whole_refund_does(loyalty: Loyalty) 
         ends.append(loyalty.balance(account_id))
 
     assert ends[0] == ends[1] == ends[2]
+
+
+@pytest.mark.parametrize("points", [11, 5])
+def test_goods_that_are_back_lose_their_points_whatever_is_wrong_with_the_money(
+    loyalty: Loyalty, member: str, points: int
+) -> None:
+    loyalty.buy(member, 5000, "ord_1")
+    held = loyalty.redeem(member, 10).body["id"]
+    loyalty.redemption("capture", member, held)
+    reference = held if points > 10 else "rdm_elsewhere"
+    legs = [{"tender": "points", "points": points, "reference": reference}]
+
+    for _ in range(2):
+        with pytest.raises((Conflict, Missing)):
+            loyalty.hear("refund.succeeded", refund("ref_1", "ord_1", legs, line_1=1))
+        assert loyalty.balance(member) == balance(0, owed=10)
+
+
+def test_a_parked_event_that_cannot_be_handled_does_not_hold_up_the_others(
+    loyalty: Loyalty, member: str
+) -> None:
+    loyalty.hear("refund.succeeded", refund("r", "ord_1", [], line_9=1), event_id="evt_a")
+    loyalty.hear("order.cancelled", {"order_id": "ord_1"}, event_id="evt_b")
+    loyalty.hear("order.placed", order("ord_1", [5000], "pos"))
+
+    with pytest.raises(ExceptionGroup):
+        loyalty.hear_own(member)
+    assert loyalty.balance(member) == balance(0)
+    assert len(parked(loyalty)) == 1
 
 
 def test_a_refund_of_points_that_are_spent_already_is_owed(loyalty: Loyalty, member: str) -> None:
