@@ -24,9 +24,12 @@ from tandem_core.http import MAX_BODY_BYTES, Endpoint
 from tandem_core.problems import (
     Busy,
     Forbidden,
+    IdempotencyKeyInvalid,
     IdempotencyKeyRequired,
     InternalError,
+    Invalid,
     MalformedJson,
+    Missing,
     Problem,
     StoreUnavailable,
     TooLarge,
@@ -234,7 +237,11 @@ def _responses(one: Endpoint, answered: Mapping[Any, Any]) -> dict[str, Any]:
     if one.body or one.query:
         problems.append(ValidationFailed)
     if one.writes and one.method == "POST":
-        problems.append(IdempotencyKeyRequired)
+        problems += [IdempotencyKeyRequired, IdempotencyKeyInvalid]
+    if one.writes:
+        problems.append(Invalid)
+    if "{" in one.path:
+        problems.append(Missing)
     by_status: dict[int, list[type[Problem]]] = {}
     for problem in problems:
         by_status.setdefault(problem.status, []).append(problem)
