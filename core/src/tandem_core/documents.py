@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+from pydantic.json_schema import models_json_schema
 
 from tandem_core.auth import ROLE_SCOPES
 from tandem_core.events import data_schema
@@ -171,7 +171,6 @@ def _schemas(models: set[type[BaseModel]], mode: Any) -> tuple[dict[Any, Any], d
     references, schema = models_json_schema(
         [(model, mode) for model in ordered],
         ref_template="#/components/schemas/{model}",
-        schema_generator=GenerateJsonSchema,
     )
     return {model: references[model, mode] for model in ordered}, schema.get("$defs", {})
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Annotated, Literal, Self
@@ -254,9 +253,6 @@ class Program(ProgramDefinition):
         if amount > MAX_AMOUNT_MINOR:
             return None
         return Money(amount=amount, currency=rate.value.currency)
-
-    def rules(self, kind: type[SpendRule | OrderRule | ActionRule]) -> Sequence[AccrualRule]:
-        return [rule for rule in self.accrual_rules if isinstance(rule, kind)]
 
     def last_day(self, earned_on: date) -> str:
         """Return the last day (ISO) on which points earned on a day can be spent.
