@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from tandem_core.money import allocate, decimals, major_units
-from tandem_loyalty.programs import ActionRule, OrderRule, Program, SpendRule, Strict
+from tandem_core.values import Strict
+from tandem_loyalty.programs import ActionRule, OrderRule, Program, SpendRule
 from tandem_loyalty.purchases import Purchase, PurchaseLine
 
 

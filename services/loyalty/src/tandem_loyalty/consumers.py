@@ -17,12 +17,12 @@ from pydantic import ValidationError
 
 from tandem_core.clock import rfc3339, utc_now
 from tandem_core.events import Envelope
+from tandem_core.identifiers import Identifier
 from tandem_core.logs import logger
 from tandem_core.outbox import Outbox
 from tandem_core.queues import handle_each, hide_until
 from tandem_core.settings import service_settings
 from tandem_loyalty import contracts, use_cases
-from tandem_loyalty.identifiers import Identifier
 from tandem_loyalty.purchases import Purchase
 from tandem_loyalty.store import DUE_SHARDS, Store, store
 from tandem_loyalty.use_cases import OrderAlreadyAccrued, OrderNotAccrued

@@ -13,16 +13,17 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 from pydantic_core import PydanticCustomError
 
 from tandem_core.clock import GivenInstant, Instant
+from tandem_core.identifiers import Identifier
 from tandem_core.journal import Entry
 from tandem_core.money import EXACT_INTEGER, Money
 from tandem_core.problems import invalid_field
+from tandem_core.values import Reference, Strict
 from tandem_loyalty.accrual import Explanation, LinePoints
 from tandem_loyalty.earning import Action
 from tandem_loyalty.facts import AccountFact, Redemption
-from tandem_loyalty.identifiers import Identifier
 from tandem_loyalty.points import Balance
-from tandem_loyalty.programs import MAX_POINTS, Points, Strict
-from tandem_loyalty.purchases import Purchase, PurchaseLine, Reference, Tender
+from tandem_loyalty.programs import MAX_POINTS, Points
+from tandem_loyalty.purchases import Purchase, PurchaseLine, Tender
 from tandem_loyalty.redemptions import MAX_HOLD_SECONDS
 
 _PROGRAM_ID = r"[a-z0-9][a-z0-9_-]{0,63}"

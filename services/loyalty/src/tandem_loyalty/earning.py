@@ -7,6 +7,7 @@ from typing import Any
 
 from tandem_core.clock import GivenInstant
 from tandem_core.problems import Conflict, Unprocessable, invalid_field
+from tandem_core.values import Reference, Strict
 from tandem_loyalty.accrual import Accrual, Explanation, action_rule, points_of_purchase
 from tandem_loyalty.facts import Accrued, PointsEarned, PointsPending, PointsRescheduled
 from tandem_loyalty.ledger import Draft
@@ -18,10 +19,9 @@ from tandem_loyalty.programs import (
     Immediate,
     Program,
     ReturnWindow,
-    Strict,
     period_name,
 )
-from tandem_loyalty.purchases import Purchase, Reference
+from tandem_loyalty.purchases import Purchase
 
 # How far a terminal's clock may run ahead of ours.
 MAX_CLOCK_SKEW = timedelta(minutes=5)

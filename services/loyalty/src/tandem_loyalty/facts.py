@@ -14,9 +14,10 @@ from pydantic import BaseModel, model_validator
 
 from tandem_core.clock import Instant
 from tandem_core.money import Money
+from tandem_core.values import Strict
 from tandem_loyalty.accrual import Explanation, LinePoints
 from tandem_loyalty.points import Balance, Hold
-from tandem_loyalty.programs import Program, Strict
+from tandem_loyalty.programs import Program
 
 ProgramAccount = Literal["issuance", "redemption", "expiry", "adjustment", "waiver"]
 LedgerAccount = Literal["available", "pending", "held", "owed"] | ProgramAccount

@@ -19,7 +19,8 @@ from pydantic import Field
 from tandem_core.clock import Instant
 from tandem_core.money import Money
 from tandem_core.problems import Conflict
-from tandem_loyalty.programs import Program, Strict
+from tandem_core.values import Strict
+from tandem_loyalty.programs import Program
 
 Lots = Mapping[str, int]
 

@@ -14,14 +14,14 @@ from functools import lru_cache
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from tandem_core.money import EXACT_INTEGER, MAX_AMOUNT_MINOR, Currency, Money
+from tandem_core.values import Channel, Strict
 
 MAX_POINTS = 10**12
 
-Channel = Literal["web", "app", "pos", "marketplace", "social"]
 ActionType = Literal[
     "review", "follow", "share", "referral", "birthday", "app_install", "sign_up", "survey"
 ]
@@ -34,12 +34,6 @@ RuleId = Annotated[str, Field(pattern=r"^[a-z0-9_.-]{1,64}$")]
 Text = Annotated[str, Field(min_length=1, max_length=128)]
 Selection = Annotated[tuple[Text, ...], Field(max_length=500)]
 DecimalText = Annotated[str, Field(pattern=r"^\d{1,9}(\.\d{1,3})?$")]
-
-
-class Strict(BaseModel):
-    """A frozen value that refuses fields it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class LineFilter(Strict):

@@ -8,14 +8,10 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from tandem_core.clock import GivenInstant
-from tandem_core.money import EXACT_INTEGER, MAX_AMOUNT_MINOR, Money
-from tandem_loyalty.programs import Channel, Strict
+from tandem_core.money import MAX_AMOUNT_MINOR, Money
+from tandem_core.values import Channel, Quantity, Reference, Strict
 
 MAX_LINES = 500
-MAX_QUANTITY = 100_000
-
-Reference = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Quantity = Annotated[int, Field(ge=1, le=MAX_QUANTITY), EXACT_INTEGER]
 
 
 class PurchaseLine(Strict):

@@ -38,6 +38,7 @@ from typing import NamedTuple
 from pydantic import TypeAdapter
 
 from tandem_core.clock import rfc3339
+from tandem_core.identifiers import Identifier
 from tandem_core.journal import (
     Claim,
     Entry,
@@ -60,7 +61,6 @@ from tandem_loyalty.facts import (
     RedemptionExpired,
     fact_of,
 )
-from tandem_loyalty.identifiers import Identifier
 from tandem_loyalty.ledger import Draft, due_at, fold
 from tandem_loyalty.points import Account
 from tandem_loyalty.programs import (

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, TypeVar
 
+from tandem_core.identifiers import Identifier
 from tandem_core.ids import derived_id
 from tandem_core.journal import (
     Entry,
@@ -37,7 +38,6 @@ from tandem_loyalty.facts import (
     RedemptionReversed,
     fact_of,
 )
-from tandem_loyalty.identifiers import Identifier
 from tandem_loyalty.ledger import Draft, NotSettled
 from tandem_loyalty.points import Account, Balance
 from tandem_loyalty.programs import Program, ProgramDefinition

@@ -1,4 +1,4 @@
-"""What a member is recognised by: phone, e-mail, card. Normalised once, here."""
+"""What a customer is recognised by: phone, e-mail, card. Normalised once, here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from tandem_loyalty.programs import Strict
+from tandem_core.values import Strict
 
 IdentifierType = Literal["phone", "email", "card"]
 
