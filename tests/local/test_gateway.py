@@ -195,6 +195,61 @@ def test_text_is_passed_as_it_is_and_binary_media_types_as_base_64(
     assert broken["body"] == "�"
 
 
+def test_where_all_types_are_binary_every_byte_arrives_as_it_was_sent(backend: Backend) -> None:
+    gateway = Gateway(0, b"{}", {})
+    gateway.open([dataclasses.replace(API, binary_types=frozenset({"*/*"}))], backend.invoke)
+    caller = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=10)
+    sent = [
+        '{"name": "Zoë 王"}\r\n'.encode(),
+        b"\xef\xbb\xbf{}",
+        b"\xff\x00\xfe",
+        bytes(range(256)),
+    ]
+    for body in sent:
+        assert call(caller, "POST", "/loyalty/v1/things", body, Content_Type="application/json")
+        assert call(caller, "POST", "/loyalty/v1/things", body)[0] == 200
+    call(caller, "POST", "/loyalty/v1/things", b"")
+    caller.close()
+    gateway.close()
+    *full, empty = backend.events
+    arrived = [base64.b64decode(event["body"]) for event in full if event["isBase64Encoded"]]
+    assert arrived == [body for body in sent for _ in range(2)]
+    assert (empty["body"], empty["isBase64Encoded"]) == (None, False)
+
+
+def test_headers_keep_their_case_and_the_address_can_be_put_together_again(
+    caller: http.client.HTTPConnection, gateway: Gateway, backend: Backend
+) -> None:
+    sent = {"X-Shopify-Hmac-SHA256": "a+/=", "x-square-signature": "b", "WebHook-ID": "c"}
+    caller.request("POST", "/loyalty/v1/things?a=1", b"{}", sent)
+    caller.getresponse().read()
+    (event,) = backend.events
+    assert sent.items() <= event["headers"].items()
+    headers, path = event["headers"], event["requestContext"]["path"]
+    assert headers["X-Forwarded-Proto"] == "http"
+    address = f"{headers['X-Forwarded-Proto']}://{headers['Host']}{path}"
+    assert address == f"http://127.0.0.1:{gateway.port}/loyalty/v1/things"
+
+
+def test_what_a_tunnel_says_of_the_sender_is_believed(
+    caller: http.client.HTTPConnection, backend: Backend
+) -> None:
+    forwarded = {
+        "Host": "shop.example.com",
+        "x-forwarded-proto": "https",
+        "X-Forwarded-FOR": "1.2.3.4",
+    }
+    caller.request("POST", "/loyalty/v1/things", b"{}", forwarded)
+    caller.getresponse().read()
+    (event,) = backend.events
+    headers = {name.lower(): value for name, value in event["headers"].items()}
+    assert len(headers) == len(event["headers"])
+    assert headers["host"] == "shop.example.com"
+    assert headers["x-forwarded-proto"] == "https"
+    assert headers["x-forwarded-for"] == "1.2.3.4, 127.0.0.1"
+    assert event["multiValueHeaders"]["X-Forwarded-Proto"] == ["https"]
+
+
 def test_chunked_bodies_and_expectations_are_understood(gateway: Gateway, backend: Backend) -> None:
     with socket.create_connection(("127.0.0.1", gateway.port)) as raw:
         raw.sendall(
@@ -318,6 +373,15 @@ def test_a_body_beyond_ten_megabytes_is_refused_in_words(
     assert (status, body["code"]) == (413, "PAYLOAD_TOO_LARGE")
     assert call(caller, "POST", "/loyalty/v1/things", b"x" * (10 * 1024 * 1024))[0] == 200
     assert len(backend.events) == 1
+
+
+def test_a_route_without_an_authorizer_asks_for_no_token_and_looks_at_none(
+    caller: http.client.HTTPConnection, backend: Backend
+) -> None:
+    for headers in ({}, {"Authorization": "bad"}, {"Authorization": "denied"}):
+        assert call(caller, "POST", "/loyalty/v1/things", b"{}", **headers)[0] == 200
+    assert backend.asked == []
+    assert all("authorizer" not in event["requestContext"] for event in backend.events)
 
 
 def test_beyond_its_rate_the_stage_says_so(backend: Backend) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _FUNCTION_OF_URI = re.compile(r"functions/(arn:[^/]+)/invocations$")
 _SWAGGER_RESPONSES = "x-amazon-apigateway-gateway-responses"
+_SWAGGER_BINARY_TYPES = "x-amazon-apigateway-binary-media-types"
 
 # API Gateway's own status of a response type whose template sets none.
 _STATUS = {
@@ -159,7 +160,7 @@ def _read_api(clients: Clients, api_id: str, base_path: str, stage: str) -> Rest
         base_path=base_path,
         stage=stage,
         root=_read_routes(clients, api_id),
-        binary_types=frozenset(api.get("binaryMediaTypes", [])),
+        binary_types=frozenset(definition.get(_SWAGGER_BINARY_TYPES, [])),
         responses={
             kind: _gateway_response(response)
             for kind, response in definition.get(_SWAGGER_RESPONSES, {}).items()

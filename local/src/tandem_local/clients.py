@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
 
 REGION: Final = "eu-central-1"
@@ -76,6 +77,10 @@ class Clients:
     @cached_property
     def s3(self) -> S3Client:
         return self._client("s3")  # type: ignore[no-any-return]
+
+    @cached_property
+    def secrets(self) -> SecretsManagerClient:
+        return self._client("secretsmanager")  # type: ignore[no-any-return]
 
     @cached_property
     def sqs(self) -> SQSClient:

@@ -24,7 +24,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from tandem_local.api import RestApi, read_apis
 from tandem_local.clients import Clients
-from tandem_local.deployment import STAGE, Package, deploy, read_packages
+from tandem_local.deployment import STAGE, Package, deploy, outputs_of, read_packages
 from tandem_local.engine import Engine
 from tandem_local.execution import Configuration, Outcome
 from tandem_local.functions import Function
@@ -34,6 +34,7 @@ from tandem_local.memory import Memory
 from tandem_local.queues import QueueMapping, QueueSettings
 from tandem_local.schedules import Scheduler, read_schedules
 from tandem_local.streams import StreamMapping, StreamSettings
+from tandem_local.webhook_secrets import put_webhook_secrets
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -126,6 +127,7 @@ class LocalCloud:
         for package in self._packages:
             self._say(f"stack {package.stack}")
             is_unsaved |= deploy(clients, package, self._parameters())
+            is_unsaved |= put_webhook_secrets(clients, package, os.environ)
         if is_unsaved:
             self._engine.save()
         self._say("functions")
@@ -162,6 +164,11 @@ class LocalCloud:
             "JwksUrl": f"{self.base_url}/.well-known/jwks.json",
             "DomainName": DOMAIN,
             "CertificateArn": "arn:aws:acm:eu-central-1:000000000000:certificate/local",
+            # What a tunnel to this machine is called, where senders on the internet need one.
+            "PublicUrl": os.environ.get("TANDEM_PUBLIC_URL") or self.base_url,
+            # Replays of shop data and storms of webhooks come faster than any shop's traffic.
+            "RequestsPerSecond": "2000",
+            "RequestsBurst": "5000",
             # The mappings and the schedule are ours to run, see streams.py.
             "Triggers": "disabled",
         }
@@ -218,10 +225,7 @@ class LocalCloud:
                     UUID=resource["PhysicalResourceId"]
                 )
                 self._start_mapping(clients, stack, mapping)
-        description = clients.cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
-        outputs = {
-            item["OutputKey"]: item["OutputValue"] for item in description.get("Outputs", [])
-        }
+        outputs = outputs_of(clients, stack)
         if since is None or "ReplayFunction" not in outputs:
             self._memory.release(stack)
         else:

@@ -97,6 +97,12 @@ def deploy(clients: Clients, package: Package, parameters: Mapping[str, str]) ->
     return True
 
 
+def outputs_of(clients: Clients, stack: str) -> dict[str, str]:
+    """Return the outputs of a deployed stack by name."""
+    description = clients.cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
+    return {item["OutputKey"]: item["OutputValue"] for item in description.get("Outputs", [])}
+
+
 def _describe(cloudformation: CloudFormationClient, stack: str) -> Mapping[str, Any] | None:
     try:
         return cloudformation.describe_stacks(StackName=stack)["Stacks"][0]

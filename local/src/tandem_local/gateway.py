@@ -30,6 +30,8 @@ Invoke = Callable[[str, Any], Outcome]
 
 _IDLE_SECONDS = 75.0
 _KEPT_POLICIES = 10_000
+# What API Gateway takes a body for that has no Content-Type.
+_UNTOLD_TYPE = "application/json"
 _JSON: Headers = [("Content-Type", "application/json")]
 
 
@@ -53,7 +55,7 @@ class Gateway:
 
     def __init__(self, port: int, jwks: bytes, describe: Mapping[str, Any]) -> None:
         """Raises OSError when the port is taken."""
-        self._listener = socket.create_server(("127.0.0.1", port), backlog=256)
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=1024)
         self.port: int = self._listener.getsockname()[1]
         self._jwks = jwks
         self._describe = describe
@@ -234,11 +236,7 @@ def _proxy_event(
     claims: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Build the event of a Lambda proxy integration, format 1.0."""
-    headers = [
-        *call.request.headers,
-        ("X-Forwarded-For", call.peer),
-        ("X-Forwarded-Proto", "http"),
-    ]
+    headers = _forwarded(call)
     query = parse_qsl(call.query, keep_blank_values=True)
     body, is_base64 = _event_body(call)
     now = datetime.now(UTC)
@@ -279,11 +277,29 @@ def _proxy_event(
     }
 
 
+def _forwarded(call: _Call) -> Headers:
+    """Add how the request came. A tunnel to this machine has said what the sender used: it stays.
+
+    API Gateway replaces the scheme, since nothing stands before it.
+    """
+    request = call.request
+    came_from = request.header("x-forwarded-for")
+    said = {
+        "X-Forwarded-For": f"{came_from}, {call.peer}" if came_from else call.peer,
+        "X-Forwarded-Proto": request.header("x-forwarded-proto") or "http",
+    }
+    replaced = {name.lower() for name in said}
+    return [
+        *((name, value) for name, value in request.headers if name.lower() not in replaced),
+        *said.items(),
+    ]
+
+
 def _event_body(call: _Call) -> tuple[str | None, bool]:
     """Text as it is, binary media types as base 64; API Gateway mends what is not UTF-8."""
     if not call.request.body:
         return None, False
-    media_type = (call.request.header("content-type") or "").partition(";")[0].strip()
+    media_type = (call.request.header("content-type") or _UNTOLD_TYPE).partition(";")[0].strip()
     if any(fnmatch.fnmatch(media_type, pattern) for pattern in call.api.binary_types):
         return base64.b64encode(call.request.body).decode(), True
     return call.request.body.decode("utf-8", "replace"), False
