@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tandem_core.auth import ROLE_SCOPES, Principal, Role, Scope, principal_of
+from tandem_core.auth import ANYONE, ROLE_SCOPES, Principal, Role, Scope, principal_of
 from tandem_core.problems import Forbidden, Unauthenticated
 
 # The public table: c customer, t terminal, i integration, s staff, a admin.
@@ -21,6 +21,18 @@ MAY = {
     Scope.POINTS_ADJUST: "sa",
     Scope.REDEMPTIONS_WRITE: "tisa",
     Scope.REDEMPTIONS_REVERSE: "sa",
+    Scope.ORDERS_READ: "ctisa",
+    Scope.ORDERS_PLACE: "tisa",
+    Scope.ORDERS_CANCEL: "cisa",
+    Scope.FULFILLMENTS_CREATE: "tisa",
+    Scope.FULFILLMENTS_MOVE: "ctisa",
+    Scope.SHIPMENTS_READ: "ctisa",
+    Scope.SHIPMENTS_REGISTER: "isa",
+    Scope.TIMELINE_READ: "csa",
+    Scope.PREFERENCES: "csa",
+    Scope.CONTACTS_CLAIM: "isa",
+    Scope.CUSTOMERS_ERASE: "sa",
+    Scope.INBOX: "sa",
 }
 NOW = datetime(2026, 3, 10, 9, 30, tzinfo=UTC)
 EVERY_SCOPE = frozenset(scope.value for scope in Scope)
@@ -52,6 +64,14 @@ def test_a_token_can_only_narrow_its_role(role: Role, scope: Scope) -> None:
     with pytest.raises(Forbidden) as refusal:
         without.require(scope)
     assert refusal.value.extra == {"scope": scope.value}
+
+
+@pytest.mark.parametrize("scope", Scope)
+def test_who_calls_without_a_token_may_nothing_and_owns_nothing(scope: Scope) -> None:
+    with pytest.raises(Forbidden):
+        ANYONE.require(scope)
+    assert not ANYONE.owns(None)
+    assert not ANYONE.owns("sub_1")
 
 
 @pytest.mark.parametrize("role", Role)

@@ -38,20 +38,51 @@ class Scope(StrEnum):
     POINTS_ADJUST = "loyalty:points.adjust"
     REDEMPTIONS_WRITE = "loyalty:redemptions.write"
     REDEMPTIONS_REVERSE = "loyalty:redemptions.reverse"
+    ORDERS_READ = "orders:orders.read"
+    ORDERS_PLACE = "orders:orders.place"
+    ORDERS_CANCEL = "orders:orders.cancel"
+    FULFILLMENTS_CREATE = "orders:fulfillments.create"
+    FULFILLMENTS_MOVE = "orders:fulfillments.move"
+    SHIPMENTS_READ = "orders:shipments.read"
+    SHIPMENTS_REGISTER = "orders:shipments.register"
+    TIMELINE_READ = "orders:timeline.read"
+    PREFERENCES = "orders:preferences"
+    CONTACTS_CLAIM = "orders:contacts.claim"
+    CUSTOMERS_ERASE = "orders:customers.erase"
+    INBOX = "orders:inbox"
 
 
-_READ = {Scope.PROGRAMS_READ, Scope.ACCOUNTS_READ}
+_READ = {
+    Scope.PROGRAMS_READ,
+    Scope.ACCOUNTS_READ,
+    Scope.ORDERS_READ,
+    Scope.SHIPMENTS_READ,
+    # A customer says "I am here"; a till hands over. Which moves are whose is the order's affair.
+    Scope.FULFILLMENTS_MOVE,
+}
+_CUSTOMER = _READ | {Scope.ORDERS_CANCEL, Scope.TIMELINE_READ, Scope.PREFERENCES}
 _TILL = _READ | {
     Scope.ACCOUNTS_SEARCH,
     Scope.POINTS_CALCULATE,
     Scope.POINTS_ACCUMULATE,
     Scope.REDEMPTIONS_WRITE,
+    Scope.ORDERS_PLACE,
+    Scope.FULFILLMENTS_CREATE,
 }
-_INTEGRATION = _TILL | {Scope.ACCOUNTS_ENROL}
-_STAFF = _INTEGRATION | {Scope.POINTS_ADJUST, Scope.REDEMPTIONS_REVERSE}
+_INTEGRATION = _TILL | {
+    Scope.ACCOUNTS_ENROL,
+    Scope.ORDERS_CANCEL,
+    Scope.SHIPMENTS_REGISTER,
+    Scope.CONTACTS_CLAIM,
+}
+_STAFF = (
+    _CUSTOMER
+    | _INTEGRATION
+    | {Scope.POINTS_ADJUST, Scope.REDEMPTIONS_REVERSE, Scope.CUSTOMERS_ERASE, Scope.INBOX}
+)
 
 ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
-    Role.CUSTOMER: frozenset(_READ),
+    Role.CUSTOMER: frozenset(_CUSTOMER),
     Role.TERMINAL: frozenset(_TILL),
     Role.INTEGRATION: frozenset(_INTEGRATION),
     Role.STAFF: frozenset(_STAFF),
@@ -129,6 +160,9 @@ def principal_of(request_context: Mapping[str, Any], now: datetime) -> Principal
     except (KeyError, ValueError) as unusable:
         raise Unauthenticated("The token names no subject or no known role") from unusable
 
+
+# Who calls a route that asks for no token: nobody's customer, with no right to anything.
+ANYONE = Principal(subject="", role=Role.CUSTOMER, scopes=frozenset())
 
 # The authorizer belongs to the platform stack, which exports its invocation address.
 AUTHORIZER = CustomAuthorizer(

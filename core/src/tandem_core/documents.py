@@ -185,15 +185,21 @@ def _operation(
     operation: dict[str, Any] = {
         "operationId": one.view.__name__,
         "summary": (one.view.__doc__ or "").strip(),
-        "description": f"Scope `{one.scope}`; roles: {', '.join(roles)}.",
+        "description": f"Scope `{one.scope}`; roles: {', '.join(roles)}."
+        if one.scope
+        else "Open: no token.",
         "parameters": _parameters(one, definitions),
         "responses": _responses(one, answered),
     }
+    if one.scope is None:
+        operation["security"] = []
     if one.body:
         operation["requestBody"] = {
             "required": True,
             "content": {"application/json": {"schema": requested[one.body]}},
         }
+    if one.takes_raw:
+        operation["requestBody"] = {"required": True, "content": {"*/*": {"schema": {}}}}
     return operation
 
 
@@ -231,7 +237,9 @@ def _responses(one: Endpoint, answered: Mapping[Any, Any]) -> dict[str, Any]:
         }
     }
     problems: list[type[Problem]] = [*_EVERYWHERE, *one.refusals]
-    if one.body:
+    if one.scope is None:
+        problems = [kind for kind in problems if kind not in (Unauthenticated, Forbidden)]
+    if one.body or one.takes_raw:
         problems += [MalformedJson, TooLarge]
     if one.body or one.query:
         problems.append(ValidationFailed)

@@ -72,4 +72,16 @@ def envelope_json(source: str, entry: Entry) -> str:
         **({"causationid": origin.causation_id} if origin.causation_id else {}),
         **({"traceparent": origin.traceparent} if origin.traceparent else {}),
     }
-    return f'{json.dumps(attributes, ensure_ascii=False)[:-1]}, "data": {entry.data}}}'
+    data = joined_objects(entry.data, entry.private)
+    return f'{json.dumps(attributes, ensure_ascii=False)[:-1]}, "data": {data}}}'
+
+
+def joined_objects(document: str, private: str) -> str:
+    """Join the texts of two JSON objects with different members into one, unread.
+
+    `private` may be ""; so an entry's document and its personal data become one again.
+    """
+    if not private:
+        return document
+    separator = "" if document == "{}" else ","
+    return f"{document[:-1]}{separator}{private[1:]}"

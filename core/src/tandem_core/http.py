@@ -23,7 +23,7 @@ from typing import Any, Generic, TypeVar, get_args, get_type_hints
 from chalice.app import Blueprint, Request, Response
 from pydantic import BaseModel, ValidationError
 
-from tandem_core.auth import AUTHORIZER, Principal, Scope, principal_of
+from tandem_core.auth import ANYONE, AUTHORIZER, Principal, Scope, principal_of
 from tandem_core.clock import utc_now
 from tandem_core.journal import Origin
 from tandem_core.logs import logger
@@ -43,6 +43,8 @@ from tandem_core.problems import (
 from tandem_core.table import is_unavailable
 
 MAX_BODY_BYTES = 256 * 1024
+# What others send to be kept as it is; Lambda takes no more than 6 MB.
+MAX_RAW_BYTES = 4 * 1024 * 1024
 
 _PATH_PART = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}")
@@ -71,6 +73,7 @@ class Call:
     request: bytes = b""
     expected_version: int | None = None
     traceparent: str = ""
+    accept_language: str = ""
 
     def origin(self, channel: str | None = None) -> Origin:
         return Origin(
@@ -84,19 +87,35 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class RawRequest:
+    """A request as it came, for a caller that signs its bytes. Header names are in lower case.
+
+    `url` is where this request says that it was sent to.
+    """
+
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
-    """What is known of a route, for the decorator and for the OpenAPI document."""
+    """What is known of a route, for the decorator and for the OpenAPI document.
+
+    Without a `scope` it is open to everybody: no token is asked for, and none is looked at.
+    """
 
     method: str
     path: str
     view: Callable[..., Answer[Any]]
-    scope: Scope
+    scope: Scope | None
     status: int
     writes: bool
     refusals: Sequence[type[Problem]]
     answer: type[BaseModel]
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
+    takes_raw: bool = False
 
 
 @dataclass(slots=True)
@@ -121,7 +140,7 @@ class Routes:
         method: str,
         path: str,
         *,
-        scope: Scope,
+        scope: Scope | None,
         writes: bool,
         status: int = 200,
         refusals: Sequence[type[Problem]] = (),
@@ -139,6 +158,7 @@ class Routes:
                 answer=get_args(hints["return"])[0],
                 body=hints.get("body"),
                 query=hints.get("query"),
+                takes_raw="raw" in hints,
             )
             self.endpoints.append(endpoint)
 
@@ -146,7 +166,10 @@ class Routes:
                 return respond(endpoint, self.blueprint.current_request, path_parts)
 
             self.blueprint.route(
-                path, methods=[method], authorizer=AUTHORIZER, content_types=["*/*"]
+                path,
+                methods=[method],
+                authorizer=AUTHORIZER if scope else None,
+                content_types=["*/*"],
             )(handle)
             return view
 
@@ -181,8 +204,10 @@ def respond(endpoint: Endpoint, request: Request, path_parts: Mapping[str, str])
 
 def _answered(endpoint: Endpoint, request: Request, path_parts: Mapping[str, str]) -> Response:
     now = utc_now()
-    principal = principal_of(request.context, now)
-    principal.require(endpoint.scope)
+    principal = ANYONE
+    if endpoint.scope:
+        principal = principal_of(request.context, now)
+        principal.require(endpoint.scope)
     arguments: dict[str, Any] = {name: _path_part(part) for name, part in path_parts.items()}
     headers = request.headers
     key = _idempotency_key(headers) if endpoint.writes and endpoint.method == "POST" else ""
@@ -190,9 +215,11 @@ def _answered(endpoint: Endpoint, request: Request, path_parts: Mapping[str, str
     if endpoint.query:
         arguments["query"] = _validated(endpoint.query.model_validate, request.query_params or {})
     if endpoint.body:
-        body = _validated(endpoint.body.model_validate_json, _raw_body(request))
+        body = _validated(endpoint.body.model_validate_json, _raw_body(request) or b"{}")
         arguments["body"] = body
         meaning = body.model_dump_json(exclude_unset=True)
+    if endpoint.takes_raw:
+        arguments["raw"] = _raw_request(request)
     call = Call(
         principal=principal,
         now=now,
@@ -200,6 +227,7 @@ def _answered(endpoint: Endpoint, request: Request, path_parts: Mapping[str, str
         request=_request_hash(endpoint, path_parts, meaning) if key else b"",
         expected_version=_expected_version(headers.get("if-match")),
         traceparent=headers.get("traceparent", "")[:64],
+        accept_language=headers.get("accept-language", "")[:256],
     )
     answer = endpoint.view(call, **arguments)
     extra: dict[str, str | list[str]] = {"Content-Type": "application/json"}
@@ -240,15 +268,25 @@ def _expected_version(if_match: str | None) -> int | None:
     return int(tag.group(1))
 
 
-def _raw_body(request: Request) -> bytes:
+def _raw_body(request: Request, limit: int = MAX_BODY_BYTES) -> bytes:
     try:
-        raw = request.raw_body or b"{}"
+        raw = request.raw_body or b""
     except UnicodeEncodeError as half_a_character:
         raise MalformedJson from half_a_character
     raw = raw.encode() if isinstance(raw, str) else raw
-    if len(raw) > MAX_BODY_BYTES:
-        raise TooLarge(f"A body has at most {MAX_BODY_BYTES} bytes")
+    if len(raw) > limit:
+        raise TooLarge(f"A body has at most {limit} bytes")
     return raw
+
+
+def _raw_request(request: Request) -> RawRequest:
+    headers = {str(name).lower(): str(value) for name, value in request.headers.items()}
+    scheme = headers.get("x-forwarded-proto", "https").split(",")[0].strip()
+    return RawRequest(
+        headers=headers,
+        body=_raw_body(request, MAX_RAW_BYTES),
+        url=f"{scheme}://{headers.get('host', '')}{request.context.get('path', '')}",
+    )
 
 
 def _validated(validate: Callable[[Any], BaseModel], raw: Any) -> BaseModel:

@@ -14,6 +14,9 @@ without gaps and chained by hash. This module never decides anything and never r
 Documents (`state`, `data`) are stored deflated: each kilobyte of an item is paid for,
 twice in a transaction. Hashes are over the text. See docs/decisions/0008-deflated-documents.md.
 
+Personal data stand beside an entry's document, not in it (`private`): events carry them, the seal
+does not, so they can be erased and the chain still holds. See docs/decisions/0009-private-data.md.
+
 Every item of an aggregate is written here and nowhere else.
 """
 
@@ -40,6 +43,7 @@ _TRIES = 40
 _FIRST_PAUSE_SECONDS = 0.01
 _LONGEST_PAUSE_SECONDS = 0.4
 
+_TRANSACTION_ITEMS = 100
 _RECENT_KEYS = 16
 _KEY_MARK, _FACT_MARK = 6, 4
 
@@ -91,11 +95,15 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """Something that the decision says has happened: its key, its type and its JSON document."""
+    """Something that the decision says has happened: its key, its type and its JSON document.
+
+    `private` is a JSON object of the personal data that belong to it, or "".
+    """
 
     key: Key
     type: str
     data: str
+    private: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +120,7 @@ class Entry:
     previous: bytes
     hash: bytes
     snapshot: str = ""
+    private: str = ""
 
     @property
     def id(self) -> str:
@@ -226,6 +235,19 @@ class Journal:
             raise LostRace from refusal
         return entries
 
+    def erase_private(self, entries: Sequence[Entry]) -> None:
+        """Remove the personal data of entries; what happened stays, sealed as it was.
+
+        Harmless when repeated. Raises LostRace when an entry is being written at this moment.
+        """
+        with_private = [entry for entry in entries if entry.private]
+        for start in range(0, len(with_private), _TRANSACTION_ITEMS):
+            chunk = with_private[start : start + _TRANSACTION_ITEMS]
+            try:
+                self.table.transact([Put(entry_item(replace(one, private=""))) for one in chunk])
+            except TransactionRefused as refusal:
+                raise LostRace from refusal
+
     def reindex(self, head: Head, indexes: Mapping[str, Value]) -> None:
         """Change where indexes find a head. Nothing has happened, so there is no entry and no new
         version. Raises LostRace."""
@@ -276,6 +298,7 @@ def _chain(
                 origin=origin if fact.key == answer else by_time,
                 previous=previous,
                 hash=digest,
+                private=fact.private,
             )
         )
         previous = digest
@@ -326,6 +349,7 @@ def entry_item(entry: Entry) -> Item:
         "previous": entry.previous,
         "cause": origin.causation_id,
         "trace": origin.traceparent,
+        "private": _deflate(entry.private) if entry.private else b"",
     }
     return {
         **entry.key._asdict(),
@@ -362,6 +386,7 @@ def entry_of(item: Item) -> Entry:
         previous=bytes(item.get("previous", b"")),  # type: ignore[arg-type]
         hash=bytes(item["hash"]),  # type: ignore[arg-type]
         snapshot=snapshot,
+        private=_inflate(item["private"]) if "private" in item else "",
     )
 
 
