@@ -1,0 +1,449 @@
+"""A parcel as the join of all that was ever reported of it, and the rule that gives its status.
+
+    reports --peak()--> peaks --top()--> at most one per role --deciding()--> the status
+
+The reports themselves are journal entries. A head keeps only maxima and minima over them, so that a
+write costs the same after five scans and after five hundred, and so that any order of arrival, any
+repetition and any mixture of providers give the same bytes. This module never loads, never asks for
+the time, and never looks at the order in which reports came.
+
+The rule, over the counting, mapped and dated reports by (time, rank, scan, report):
+
+    the latest report wins, but
+    a delivery is left only by a return or a retraction that comes after it, and
+    a completed return is left only by a retraction that comes after it.
+
+Undated reports decide only while there are no others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated
+
+from pydantic import Field
+
+from tandem_core.clock import Instant
+from tandem_core.ids import derived_id
+from tandem_core.problems import Conflict
+from tandem_core.values import Strict
+from tandem_orders.estimates import Estimates, OnTime, on_time
+from tandem_orders.places import Place
+from tandem_orders.scans import Scan
+from tandem_orders.statuses import ENDED, HANDED_OVER, RANK, Reason, ShipmentStatus
+
+MAX_LINKS = 20
+MAX_PROVIDERS = 4
+
+# How long before its label a parcel may have been scanned: clocks and dates are that wrong.
+LABEL_TOLERANCE = timedelta(hours=48)
+EXPIRES_AFTER = timedelta(days=30)
+STALE_AFTER_HOURS = 72
+LABEL_STALE_AFTER_HOURS = 120
+
+_UNDATED = datetime.min.replace(tzinfo=UTC)
+_NOT_YET_CARRIED = frozenset({ShipmentStatus.PENDING, ShipmentStatus.LABEL_CREATED})
+# At a counter a parcel waits for the customer, and nobody scans it.
+_WAITS_FOR_CARRIER = HANDED_OVER - ENDED - {ShipmentStatus.AVAILABLE_FOR_PICKUP}
+
+
+class TooManyOrders(Conflict):
+    code, title = "TOO_MANY_ORDERS", "The parcel belongs to too many orders"
+
+
+class Link(Strict):
+    """An order, and when known its fulfilment, that a parcel carries."""
+
+    order_id: str
+    fulfillment_id: str | None = None
+
+    @property
+    def order(self) -> tuple[str, str]:
+        return self.order_id, self.fulfillment_id or ""
+
+
+class Peak(Strict):
+    """What the status rule needs of a report. `at` is None for an undated one."""
+
+    at: Instant | None
+    status: ShipmentStatus
+    reason: Reason | None = None
+    raw: str
+    reversal: bool = False
+    signed_by: str | None = None
+    scan: str
+    report: str
+
+    @property
+    def order(self) -> tuple[datetime, int, str, str]:
+        return self.at or _UNDATED, RANK[self.status], self.scan, self.report
+
+
+def _is_delivery(peak: Peak) -> bool:
+    return peak.status is ShipmentStatus.DELIVERED
+
+
+def _leaves_delivery(peak: Peak) -> bool:
+    return peak.reversal or peak.status in (ShipmentStatus.RETURNING, ShipmentStatus.RETURNED)
+
+
+# A peak is the highest in at least one of these roles; more is never needed.
+_ROLES: Mapping[str, Callable[[Peak], bool]] = {
+    "latest": lambda _: True,
+    "delivered": _is_delivery,
+    "signed": lambda one: _is_delivery(one) and one.signed_by is not None,
+    "returned": lambda one: one.status is ShipmentStatus.RETURNED,
+    "retracted": lambda one: one.reversal,
+    "left": _leaves_delivery,
+}
+
+
+class Summary(Strict):
+    """Maxima and minima over the counting reports: equal for equal sets, whatever their order.
+
+    `milestones` is the first time that each status was reached, over dated reports; `first_at` and
+    `last_at` span all dated reports, mapped or not.
+    """
+
+    peaks: tuple[Peak, ...] = ()
+    milestones: dict[ShipmentStatus, Instant] = {}
+    first_at: Instant | None = None
+    last_at: Instant | None = None
+
+    def highest(self, role: str) -> Peak | None:
+        return max(filter(_ROLES[role], self.peaks), key=lambda one: one.order, default=None)
+
+
+class Seen(Strict):
+    """A provider's history as last recorded: how many reports, and a hash of their ids."""
+
+    count: int
+    hash: str
+
+
+class Successor(Strict):
+    """The parcel that has this one's number now, and the time from which scans are its own."""
+
+    generation: int
+    starts_at: Instant
+
+
+class Shipment(Strict):
+    """The state of a parcel's head: bounded, and all that a decision needs.
+
+    `starts_at` is set where the number belonged to another parcel before. `label_created_at` is
+    what a merchant or a provider tells of the label, never a scan. `registered_at` is when somebody
+    first told us of the parcel without a scan. Build one with `blank`.
+    """
+
+    id: str
+    carrier: str
+    tracking_number: str
+    generation: int = 1
+    starts_at: Instant | None = None
+    successor: Successor | None = None
+    links: Annotated[tuple[Link, ...], Field(max_length=MAX_LINKS)] = ()
+    is_return: bool = False
+    service: str | None = None
+    label_created_at: Instant | None = None
+    destination: Place | None = None
+    registered_at: Instant | None = None
+    estimates: Estimates = Estimates()
+    summary: Summary = Summary()
+    seen: dict[str, Seen] = {}
+
+    @property
+    def deciding(self) -> Peak | None:
+        """The report that the status stands on."""
+        return deciding(self.summary)
+
+    @property
+    def status(self) -> ShipmentStatus:
+        """What the reports say. For what time says as well, see `status_at`."""
+        peak = self.deciding
+        return peak.status if peak else ShipmentStatus.PENDING
+
+    @property
+    def reason(self) -> Reason | None:
+        peak = self.deciding
+        return peak.reason if peak else None
+
+    @property
+    def sub_status(self) -> str | None:
+        """The deciding report's code as its provider wrote it."""
+        peak = self.deciding
+        return peak.raw if peak else None
+
+    @property
+    def occurred_at(self) -> datetime | None:
+        """When the status was reached, as far as its report is dated."""
+        peak = self.deciding
+        return peak.at if peak else None
+
+    @property
+    def delivered_at(self) -> datetime | None:
+        """When it was delivered, if it is: the first delivery since the last one was undone.
+
+        A second provider's later word for the same delivery does not move it.
+        """
+        peak = self.deciding
+        if peak is None or peak.status is not ShipmentStatus.DELIVERED:
+            return None
+        first = self.summary.milestones.get(ShipmentStatus.DELIVERED)
+        left = self.summary.highest("left")
+        return peak.at if first is None or (left and left.at and left.at >= first) else first
+
+    @property
+    def signed_by(self) -> str | None:
+        """Who signed for the delivery that stands."""
+        delivered_at, signed = self.delivered_at, self.summary.highest("signed")
+        if signed is None or self.status is not ShipmentStatus.DELIVERED:
+            return None
+        stands = delivered_at is None or (signed.at is not None and signed.at >= delivered_at)
+        return signed.signed_by if stands else None
+
+    @property
+    def order_ids(self) -> tuple[str, ...]:
+        return tuple(sorted({link.order_id for link in self.links}))
+
+    @property
+    def named_links(self) -> tuple[Link, ...]:
+        """The links without those that a more exact one makes superfluous."""
+        exact = {link.order_id for link in self.links if link.fulfillment_id}
+        return tuple(one for one in self.links if one.fulfillment_id or one.order_id not in exact)
+
+    @property
+    def counts_from(self) -> datetime | None:
+        """Reports dated before this belong to another parcel: shown, but never counted."""
+        label = self.label_created_at
+        bounds = (self.starts_at, label - LABEL_TOLERANCE if label else None)
+        return max(filter(None, bounds), default=None)
+
+
+def blank(
+    carrier: str, tracking_number: str, generation: int = 1, starts_at: datetime | None = None
+) -> Shipment:
+    """Return a parcel of which nothing is known. `carrier` is the canonical name."""
+    return Shipment(
+        id=derived_id("shp", carrier, tracking_number, str(generation)),
+        carrier=carrier,
+        tracking_number=tracking_number,
+        generation=generation,
+        starts_at=starts_at,
+    )
+
+
+# The join.
+
+
+def counts(shipment: Shipment, scan: Scan) -> bool:
+    """Tell a report of this parcel from one of an earlier parcel with the same number."""
+    floor = shipment.counts_from
+    return floor is None or scan.occurred_at is None or scan.occurred_at >= floor
+
+
+def fold(shipment: Shipment, reports: Iterable[Scan]) -> Shipment:
+    """Add reports. The same set gives the same state, however it is cut and ordered."""
+    return _with_summary(
+        shipment,
+        join(shipment.summary, summary_of(one for one in reports if counts(shipment, one))),
+    )
+
+
+def refold(shipment: Shipment, reports: Iterable[Scan]) -> Shipment:
+    """Compute the summary again from all reports, after `counts_from` has moved."""
+    return fold(_with_summary(shipment, Summary()), reports)
+
+
+def needs_refold(before: Shipment, after: Shipment) -> bool:
+    """Tell whether other reports count now than did before. Only then all have to be read."""
+    old, new = before.counts_from, after.counts_from
+    if old == new:
+        return False
+    first = after.summary.first_at
+    return old is not None or (first is not None and new is not None and first < new)
+
+
+def summary_of(reports: Iterable[Scan]) -> Summary:
+    """Summarise counting reports."""
+    peaks: list[Peak] = []
+    milestones: dict[ShipmentStatus, datetime] = {}
+    instants: list[datetime] = []
+    for scan in reports:
+        if scan.occurred_at:
+            instants.append(scan.occurred_at)
+        if scan.status is None:
+            continue
+        peaks.append(peak_of(scan, scan.status))
+        if scan.occurred_at:
+            known = milestones.get(scan.status, scan.occurred_at)
+            milestones[scan.status] = min(known, scan.occurred_at)
+    return Summary(
+        peaks=_top(peaks),
+        milestones=_ranked(milestones),
+        first_at=min(instants, default=None),
+        last_at=max(instants, default=None),
+    )
+
+
+def join(one: Summary, other: Summary) -> Summary:
+    """Unite two summaries: commutative, associative, idempotent."""
+    milestones = dict(one.milestones)
+    for status, instant in other.milestones.items():
+        milestones[status] = min(milestones.get(status, instant), instant)
+    return Summary(
+        peaks=_top((*one.peaks, *other.peaks)),
+        milestones=_ranked(milestones),
+        first_at=min(filter(None, (one.first_at, other.first_at)), default=None),
+        last_at=max(filter(None, (one.last_at, other.last_at)), default=None),
+    )
+
+
+def peak_of(scan: Scan, status: ShipmentStatus) -> Peak:
+    return Peak(
+        at=scan.occurred_at,
+        status=status,
+        reason=scan.reason,
+        raw=scan.raw,
+        reversal=scan.reversal,
+        signed_by=scan.signed_by if status is ShipmentStatus.DELIVERED else None,
+        scan=scan.scan_id,
+        report=scan.report_id,
+    )
+
+
+def deciding(summary: Summary) -> Peak | None:
+    """Apply the status rule: return the report that wins."""
+    returned, retracted = summary.highest("returned"), summary.highest("retracted")
+    if returned and not (retracted and retracted.order > returned.order):
+        return returned
+    delivered, left = summary.highest("delivered"), summary.highest("left")
+    if delivered and not (left and left.order > delivered.order):
+        return delivered
+    return summary.highest("latest")
+
+
+def _top(peaks: Sequence[Peak]) -> tuple[Peak, ...]:
+    """Keep the highest peak of each role; undated ones only while there are no others."""
+    dated = [one for one in peaks if one.at]
+    kept: dict[tuple[datetime, int, str, str], Peak] = {}
+    for has_role in _ROLES.values():
+        best = max(filter(has_role, dated or peaks), key=lambda one: one.order, default=None)
+        if best:
+            kept[best.order] = best
+    return tuple(kept[order] for order in sorted(kept))
+
+
+def _ranked(milestones: dict[ShipmentStatus, datetime]) -> dict[ShipmentStatus, datetime]:
+    return {status: milestones[status] for status in ShipmentStatus if status in milestones}
+
+
+def _with_summary(shipment: Shipment, summary: Summary) -> Shipment:
+    return shipment.model_copy(update={"summary": summary})
+
+
+# What senders resend.
+
+
+def unseen(shipment: Shipment, provider: str, reports: Sequence[Scan]) -> list[Scan]:
+    """Return the reports of a message that may be new, each once, oldest first.
+
+    A provider that resends its history begins with what it sent before: that is recognised without
+    being read. It saves reads and decides nothing; the entries' keys do.
+    """
+    listed = _listed(reports)
+    mark = shipment.seen.get(provider)
+    if mark and _mark(listed[: mark.count]) == mark:
+        return listed[mark.count :]
+    return listed
+
+
+def with_seen(shipment: Shipment, provider: str, reports: Sequence[Scan]) -> Shipment:
+    """Remember a message whose reports are all recorded (by this write, or before it)."""
+    marks = {**shipment.seen, provider: _mark(_listed(reports))}
+    while len(marks) > MAX_PROVIDERS:
+        del marks[min(marks.keys() - {provider}, key=lambda name: (marks[name].count, name))]
+    return shipment.model_copy(update={"seen": dict(sorted(marks.items()))})
+
+
+def _listed(reports: Sequence[Scan]) -> list[Scan]:
+    """Sort reports as time does, undated ones first, so that what is new tends to be the end."""
+    by_id = {one.report_id: one for one in reports}
+    order = sorted(
+        by_id, key=lambda report_id: (by_id[report_id].occurred_at or _UNDATED, report_id)
+    )
+    return [by_id[report_id] for report_id in order]
+
+
+def _mark(reports: Sequence[Scan]) -> Seen:
+    ids = "\n".join(sorted(one.report_id for one in reports))
+    return Seen(count=len(reports), hash=hashlib.sha256(ids.encode()).hexdigest()[:16])
+
+
+# What time says.
+
+
+def heard_at(shipment: Shipment) -> datetime | None:
+    """Return the last information: a scan's own time, or the registration."""
+    return max(filter(None, (shipment.summary.last_at, shipment.registered_at)), default=None)
+
+
+def expires_at(shipment: Shipment) -> datetime | None:
+    """Return when a parcel of which nothing more is heard counts as expired."""
+    heard = heard_at(shipment)
+    return heard + EXPIRES_AFTER if heard and shipment.status not in ENDED else None
+
+
+def status_at(shipment: Shipment, now: datetime) -> ShipmentStatus:
+    """Return the status as a reader sees it: expired after thirty silent days."""
+    end = expires_at(shipment)
+    return ShipmentStatus.EXPIRED if end and end <= now else shipment.status
+
+
+def due_at(
+    shipment: Shipment,
+    hours: int = STALE_AFTER_HOURS,
+    label_hours: int = LABEL_STALE_AFTER_HOURS,
+) -> datetime | None:
+    """Return when a scan is overdue, or None where none is expected."""
+    heard = heard_at(shipment)
+    if heard and shipment.status in _NOT_YET_CARRIED:
+        return heard + timedelta(hours=label_hours)
+    if heard and shipment.status in _WAITS_FOR_CARRIER:
+        return heard + timedelta(hours=hours)
+    return None
+
+
+def stale_since(
+    shipment: Shipment,
+    now: datetime,
+    hours: int = STALE_AFTER_HOURS,
+    label_hours: int = LABEL_STALE_AFTER_HOURS,
+) -> datetime | None:
+    """Return since when a scan is overdue, or None while it is not."""
+    due = due_at(shipment, hours, label_hours)
+    return due if due and due <= now else None
+
+
+def is_on_time(shipment: Shipment, *, delivered_on: date | None, today: date) -> OnTime | None:
+    """Judge the parcel by its promise; both dates are those of its destination."""
+    return on_time(
+        shipment.estimates,
+        delivered_on=delivered_on,
+        expected=shipment.status not in ENDED
+        and shipment.status is not ShipmentStatus.RETURNING
+        and not shipment.is_return,
+        today=today,
+    )
+
+
+# Personal data.
+
+
+def without_person(shipment: Shipment) -> Shipment:
+    """Forget where the parcel went and who signed for it."""
+    peaks = tuple(one.model_copy(update={"signed_by": None}) for one in shipment.summary.peaks)
+    summary = shipment.summary.model_copy(update={"peaks": _top(peaks)})
+    return shipment.model_copy(update={"destination": None, "summary": summary})
