@@ -235,6 +235,12 @@ def blank(
     )
 
 
+def started(shipment: Shipment, starts_at: datetime | None) -> Shipment:
+    """Learn from when on the number is this parcel's. Ask `needs_refold` afterwards."""
+    start = max(filter(None, (shipment.starts_at, starts_at)), default=None)
+    return shipment.model_copy(update={"starts_at": start})
+
+
 # The join.
 
 
