@@ -1,0 +1,601 @@
+"""The decisions about an order: place, cancel, fulfil, move, merge a report, claim, erase.
+
+A draft starts from an order and collects facts; the order is folded along, so that each decision
+sees what those before it have done. Nothing here reads a clock or writes anything.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from tandem_core.ids import derived_id
+from tandem_core.problems import Conflict, Missing, Unprocessable, invalid_field
+from tandem_orders.fulfillments import (
+    ARRIVED,
+    INITIAL,
+    MAX_PARCELS,
+    RELEASED,
+    REMINDER_AFTER,
+    Fulfillment,
+    FulfillmentState,
+    FulfillmentType,
+    Handover,
+    LineQuantity,
+    Parcel,
+    advanced,
+    carried,
+    moved,
+)
+from tandem_orders.messages import FulfillmentReport, OrderReport, OrderStateReport, RefundReport
+from tandem_orders.order_facts import (
+    FulfillmentChanged,
+    OrderCancelled,
+    OrderCompleted,
+    OrderErased,
+    OrderFact,
+    OrderPlaced,
+    OrderUpdated,
+    RefundLeg,
+    RefundSucceeded,
+    apply,
+    placed_order,
+)
+from tandem_orders.orders import MAX_FULFILLMENTS, Customer, Order, OrderLine, Tender
+
+# How far a terminal's clock may run ahead of ours.
+MAX_CLOCK_SKEW = timedelta(minutes=5)
+
+
+class QuantityExceedsOrder(Conflict):
+    code, title = "QUANTITY_EXCEEDS_ORDER", "More units than are left of a line"
+
+
+class OrderNotCancellable(Conflict):
+    code, title = "ORDER_NOT_CANCELLABLE", "Units of the order are on their way already"
+
+
+class UnknownLine(Unprocessable):
+    code, title = "UNKNOWN_LINE", "The order has no such line"
+
+
+class FulfillmentNotFound(Missing):
+    code, title = "FULFILLMENT_NOT_FOUND", "The order has no such fulfilment"
+
+
+class TooManyFulfillments(Conflict):
+    code, title = "TOO_MANY_FULFILLMENTS", f"An order has at most {MAX_FULFILLMENTS} fulfilments"
+
+
+@dataclass
+class Draft:
+    """An order on its way to a new version. `order` is None until it has been placed."""
+
+    order: Order | None
+    now: datetime
+    facts: list[OrderFact] = field(default_factory=list)
+
+    @property
+    def placed(self) -> Order:
+        assert self.order is not None  # noqa: S101  whoever decides has placed or loaded it
+        return self.order
+
+    def record(self, fact: OrderFact) -> None:
+        self.facts.append(fact)
+        if isinstance(fact, OrderPlaced):
+            self.order = placed_order(fact)
+        else:
+            self.order = apply(self.placed, fact)
+
+    def about(self, occurred_at: datetime) -> dict[str, Any]:
+        """Return what every fact of this order says."""
+        order = self.placed
+        return {
+            "order_id": order.id,
+            "source": order.source,
+            "external_id": order.external_id,
+            "channel": order.channel,
+            "customer_id": order.customer.customer_id,
+            "occurred_at": occurred_at,
+        }
+
+    def settle(self) -> None:
+        """Write down that all has arrived, or that it has not after all."""
+        order = self.placed
+        if order.status == "completed" and order.completed_at is None:
+            arrived = order.arrived_at or self.now
+            self.record(OrderCompleted(**self.about(arrived), completed_at=arrived))
+        elif order.status != "completed" and order.completed_at is not None:
+            self.record(OrderUpdated(**self.about(self.now), reopened=True))
+
+
+def order_id_of(source: str, external_id: str) -> str:
+    """Return the id of an order: its sender's name for it is the business fact."""
+    return derived_id("ord", source, external_id)
+
+
+# --- placing --------------------------------------------------------------------------------------
+
+
+def place(draft: Draft, report: OrderReport, customer_id: str | None) -> OrderPlaced:
+    """Place an order as reported. `customer_id` may be known where the report does not say it."""
+    contact = report.contact
+    receipt = report.channel == "pos" and not report.fulfillments and report.destination is None
+    order_id = order_id_of(report.source, report.external_id)
+    lines = tuple(OrderLine(**line.model_dump(exclude={"cancelled"})) for line in report.lines)
+    handed_over = _handed_over(order_id, report, lines) if receipt else None
+    fact = OrderPlaced(
+        order_id=order_id,
+        source=report.source,
+        external_id=report.external_id,
+        channel=report.channel,
+        customer_id=customer_id,
+        occurred_at=report.placed_at,
+        number=report.number,
+        placed_at=report.placed_at,
+        currency=report.currency,
+        lines=lines,
+        tenders=tuple(Tender(**tender.model_dump()) for tender in report.tenders),
+        store_id=report.store_id,
+        terminal_id=report.terminal_id,
+        receipt_no=report.receipt_no,
+        promised_by=report.promised_by,
+        language=report.language,
+        source_state=report.source_state,
+        reported_at=report.updated_at,
+        handed_over=handed_over,
+        completed_at=report.placed_at if handed_over else None,
+        customer=Customer(
+            customer_id=customer_id, email=contact.email, phone=contact.phone, name=contact.name
+        ),
+        destination=report.destination,
+    )
+    draft.record(fact)
+    return fact
+
+
+def _handed_over(
+    order_id: str, report: OrderReport, lines: Sequence[OrderLine]
+) -> Fulfillment | None:
+    """Return the fulfilment that a receipt is born with: goods that left over the counter."""
+    units = tuple(
+        LineQuantity(line_id=line.line_id, quantity=line.quantity)
+        for line in lines
+        if line.quantity
+    )
+    if not units:
+        return None
+    return Fulfillment(
+        id=derived_id("ful", order_id, "receipt"),
+        type="in_store",
+        state="collected",
+        lines=units,
+        store_id=report.store_id,
+        created_at=report.placed_at,
+        delivered_at=report.placed_at,
+    )
+
+
+def check_not_in_future(field_name: str, instant: datetime, now: datetime) -> None:
+    """Refuse a time that a caller's clock can have only by mistake."""
+    if instant > now + MAX_CLOCK_SKEW:
+        raise invalid_field(field_name, "IN_THE_FUTURE", "is more than five minutes from now")
+
+
+# --- cancelling -----------------------------------------------------------------------------------
+
+
+def cancel(
+    draft: Draft,
+    cancellation_id: str,
+    quantities: Sequence[LineQuantity] | None,
+    reason: str,
+    occurred_at: datetime,
+) -> OrderCancelled:
+    """Take units off, or, without `quantities`, the whole order.
+
+    Raises OrderNotCancellable, QuantityExceedsOrder, UnknownLine.
+    """
+    order = draft.placed
+    if quantities is None:
+        if any(one.fulfilled for one in order.counters.values()):
+            raise OrderNotCancellable(
+                "Cancel its fulfilments first, or name lines that are not on their way",
+                lines=_left(order),
+            )
+        quantities = _open_lines(order)
+        if not quantities:
+            raise OrderNotCancellable("The order is cancelled already", lines=[])
+    else:
+        _check_open(order, quantities)
+    return _cancelled(draft, cancellation_id, quantities, reason, occurred_at)
+
+
+def _cancelled(
+    draft: Draft,
+    cancellation_id: str,
+    quantities: Sequence[LineQuantity],
+    reason: str,
+    occurred_at: datetime,
+) -> OrderCancelled:
+    order = draft.placed
+    units = sum(one.quantity for one in quantities)
+    left = sum(line.quantity - line.cancelled for line in order.lines) - units
+    fact = OrderCancelled(
+        **draft.about(occurred_at),
+        cancellation_id=cancellation_id,
+        lines=tuple(quantities),
+        reason=reason,
+        cancelled_at=occurred_at,
+        whole=left == 0,
+    )
+    draft.record(fact)
+    return fact
+
+
+def _open_lines(order: Order) -> tuple[LineQuantity, ...]:
+    return tuple(
+        LineQuantity(line_id=line_id, quantity=counters.open)
+        for line_id, counters in order.counters.items()
+        if counters.open
+    )
+
+
+def _left(order: Order) -> list[dict[str, Any]]:
+    return [one.model_dump() for one in _open_lines(order)]
+
+
+def _check_open(order: Order, quantities: Sequence[LineQuantity]) -> None:
+    """Refuse lines the order does not have, and more units than are open."""
+    wanted: Counter[str] = Counter()
+    for one in quantities:
+        wanted[one.line_id] += one.quantity
+    counters = order.counters
+    for line_id, units in wanted.items():
+        if line_id not in counters:
+            raise UnknownLine(f"The order has no line {line_id}", line_id=line_id)
+        if units > counters[line_id].open:
+            raise QuantityExceedsOrder(
+                f"Line {line_id} has {counters[line_id].open} units left",
+                line_id=line_id,
+                available=counters[line_id].open,
+            )
+
+
+# --- fulfilments ----------------------------------------------------------------------------------
+
+
+def fulfil(  # noqa: PLR0913  what a fulfilment says
+    draft: Draft,
+    fulfillment_id: str,
+    kind: FulfillmentType,
+    quantities: Sequence[LineQuantity],
+    parcels: Sequence[Parcel],
+    store_id: str | None,
+    occurred_at: datetime,
+) -> FulfillmentChanged:
+    """Send units on their way. Raises QuantityExceedsOrder, UnknownLine, TooManyFulfillments."""
+    order = draft.placed
+    if len(order.fulfillments) >= MAX_FULFILLMENTS:
+        raise TooManyFulfillments
+    _check_open(order, quantities)
+    state = INITIAL[kind]
+    fulfillment = Fulfillment(
+        id=fulfillment_id,
+        type=kind,
+        state=state,
+        lines=tuple(quantities),
+        parcels=tuple(parcels),
+        store_id=store_id,
+        created_at=occurred_at,
+        delivered_at=occurred_at if state in ARRIVED else None,
+    )
+    return changed(draft, fulfillment, None, occurred_at)
+
+
+def move(
+    draft: Draft,
+    fulfillment_id: str,
+    state: FulfillmentState,
+    handover: Handover,
+    new_code: str,
+) -> FulfillmentChanged:
+    """Make a merchant's move. Raises FulfillmentNotFound, InvalidTransition, PickupCodeInvalid."""
+    before = found(draft.placed, fulfillment_id)
+    after = moved(before, state, draft.now, handover=handover, new_code=new_code)
+    return changed(draft, after, before, draft.now)
+
+
+def found(order: Order, fulfillment_id: str) -> Fulfillment:
+    """Return a fulfilment of the order. Raises FulfillmentNotFound."""
+    fulfillment = order.fulfillment(fulfillment_id)
+    if fulfillment is None:
+        raise FulfillmentNotFound(f"The order has no fulfilment {fulfillment_id}")
+    return fulfillment
+
+
+def changed(
+    draft: Draft,
+    after: Fulfillment,
+    before: Fulfillment | None,
+    occurred_at: datetime,
+    *,
+    reminder: bool = False,
+) -> FulfillmentChanged:
+    """Record a fulfilment as it is now."""
+    fact = FulfillmentChanged(
+        **draft.about(occurred_at),
+        fulfillment_id=after.id,
+        fulfillment_type=after.type,
+        state=after.state,
+        previous_state=before.state if before else None,
+        lines=after.lines,
+        parcels=after.parcels,
+        store_id=after.store_id,
+        fulfillment_external_id=after.external_id,
+        reported_at=after.reported_at,
+        created_at=after.created_at,
+        delivered_at=after.delivered_at,
+        hold_until=after.hold_until,
+        reminded=after.reminded,
+        reminder=reminder,
+        pickup_code=after.pickup_code,
+    )
+    draft.record(fact)
+    return fact
+
+
+def reflect(draft: Draft, parcel: Parcel, occurred_at: datetime) -> None:
+    """Let what a carrier says of a parcel reach the fulfilments that it belongs to."""
+    for fulfillment in draft.placed.fulfillments:
+        after = carried(fulfillment, parcel)
+        if _says_more(fulfillment, after):
+            changed(draft, after, fulfillment, occurred_at)
+    draft.settle()
+
+
+def _says_more(before: Fulfillment, after: Fulfillment) -> bool:
+    """Tell whether anything but the version of a reading has changed."""
+    parcels = tuple(parcel.model_copy(update={"seen": 0}) for parcel in after.parcels)
+    known = tuple(parcel.model_copy(update={"seen": 0}) for parcel in before.parcels)
+    return after.state != before.state or parcels != known
+
+
+def attach(draft: Draft, parcel: Parcel, occurred_at: datetime) -> None:
+    """Give a parcel that was registered for the order, without saying for what, its place.
+
+    It joins the shipment under way that has room, else it carries all that is left.
+    """
+    order = draft.placed
+    known = {one.shipment_id for each in order.fulfillments for one in each.parcels}
+    if parcel.shipment_id in known:
+        return
+    for fulfillment in order.fulfillments:
+        ends = fulfillment.state in RELEASED or fulfillment.state in ARRIVED
+        if fulfillment.type == "ship" and not ends and len(fulfillment.parcels) < MAX_PARCELS:
+            after = fulfillment.model_copy(update={"parcels": (*fulfillment.parcels, parcel)})
+            changed(draft, after, fulfillment, occurred_at)
+            return
+    lines = _open_lines(order)
+    if lines and len(order.fulfillments) < MAX_FULFILLMENTS:
+        fulfillment_id = derived_id("ful", order.id, parcel.shipment_id)
+        fulfil(draft, fulfillment_id, "ship", lines, (parcel,), None, occurred_at)
+
+
+def time_passes(draft: Draft) -> None:
+    """Remind of pickups that wait, and let those expire that waited too long."""
+    for fulfillment in draft.placed.fulfillments:
+        if fulfillment.type != "pickup" or fulfillment.state != "ready":
+            continue
+        if fulfillment.hold_until is None:
+            continue
+        if fulfillment.hold_until <= draft.now:
+            changed(draft, moved(fulfillment, "expired", draft.now), fulfillment, draft.now)
+        elif not fulfillment.reminded and reminder_at(fulfillment.hold_until) <= draft.now:
+            after = fulfillment.model_copy(update={"reminded": True})
+            changed(draft, after, fulfillment, draft.now, reminder=True)
+
+
+def reminder_at(hold_until: datetime) -> datetime:
+    """Return when to remind of a pickup: a day after it became ready."""
+    return hold_until - timedelta(days=3) + REMINDER_AFTER
+
+
+def next_due(order: Order) -> datetime | None:
+    """Return when time next does something to the order by itself."""
+    waiting = [
+        one.hold_until if one.reminded else reminder_at(one.hold_until)
+        for one in order.fulfillments
+        if one.type == "pickup" and one.state == "ready" and one.hold_until
+    ]
+    return min(waiting, default=None)
+
+
+# --- what senders report --------------------------------------------------------------------------
+
+
+def merge(draft: Draft, report: OrderReport, parcels: dict[tuple[str, str], Parcel]) -> None:
+    """Add what a report says and the order does not know. Older reports only ever add facts.
+
+    `parcels` holds the shipments of the report's (carrier, tracking number) pairs.
+    """
+    order = draft.placed
+    if order.reported_at is None or report.updated_at > order.reported_at:
+        _describe(draft, report)
+    for refund in sorted(report.refunds, key=lambda one: (one.occurred_at, one.external_id)):
+        merge_refund(draft, refund)
+    for fulfillment in sorted(
+        report.fulfillments, key=lambda one: (one.occurred_at, one.external_id)
+    ):
+        merge_fulfillment(draft, fulfillment, parcels)
+    _merge_cancellation(draft, report)
+    draft.settle()
+
+
+def _describe(draft: Draft, report: OrderReport) -> None:
+    """Take over what a newer report says of the order itself."""
+    order = draft.placed
+    known = {line.line_id for line in order.lines}
+    added = tuple(
+        OrderLine(**line.model_dump(exclude={"cancelled"}))
+        for line in report.lines
+        if line.line_id not in known
+    )
+    contact = report.contact
+    customer = Customer(
+        customer_id=order.customer.customer_id or report.customer_id,
+        email=contact.email or order.customer.email,
+        phone=contact.phone or order.customer.phone,
+        name=contact.name or order.customer.name,
+    )
+    changes: dict[str, Any] = {}
+    if added:
+        changes["added"] = added
+    if report.source_state != order.source_state:
+        changes["source_state"] = report.source_state
+    if report.number and report.number != order.number:
+        changes["number"] = report.number
+    if not order.erased and customer != order.customer:
+        changes["customer"] = customer
+    if not order.erased and report.destination and report.destination != order.destination:
+        changes["destination"] = report.destination
+    if not changes:
+        return
+    about = draft.about(report.updated_at) | {"customer_id": customer.customer_id}
+    draft.record(OrderUpdated(**about, reported_at=report.updated_at, **changes))
+
+
+def _merge_cancellation(draft: Draft, report: OrderReport) -> None:
+    """Take off the units that the report says are cancelled and we do not."""
+    order = draft.placed
+    counters = order.counters
+    taken: list[LineQuantity] = []
+    for line in report.lines:
+        mine = counters.get(line.line_id)
+        if mine is None:
+            continue
+        reported = line.quantity if report.cancelled_at else line.cancelled
+        units = min(reported - mine.cancelled, mine.open)
+        if units > 0:
+            taken.append(LineQuantity(line_id=line.line_id, quantity=units))
+    if taken:
+        at = report.cancelled_at or report.updated_at
+        name = f"{report.source}:{'whole' if report.cancelled_at else at.isoformat()}"
+        _cancelled(draft, name, taken, report.cancel_reason, at)
+
+
+def merge_fulfillment(
+    draft: Draft, report: FulfillmentReport, parcels: dict[tuple[str, str], Parcel]
+) -> None:
+    """Create the fulfilment that a sender reports, or move it on."""
+    order = draft.placed
+    fulfillment_id = derived_id("ful", order.id, report.source, report.external_id)
+    before = order.fulfillment(fulfillment_id)
+    after = before
+    if after is None:
+        lines = _within(order, report.lines) if report.lines else _open_lines(order)
+        if not lines or report.state == "cancelled" or len(order.fulfillments) >= MAX_FULFILLMENTS:
+            return
+        after = Fulfillment(
+            id=fulfillment_id,
+            type=report.type,
+            state=INITIAL[report.type],
+            lines=lines,
+            store_id=report.store_id,
+            external_id=report.external_id,
+            created_at=report.occurred_at,
+            delivered_at=report.occurred_at if INITIAL[report.type] in ARRIVED else None,
+        )
+    after = advanced(after, report.state, report.updated_at or report.occurred_at)
+    known = {parcel.shipment_id for parcel in after.parcels}
+    new = [parcels[one.carrier, one.tracking_number] for one in report.parcels]
+    joined = (*after.parcels, *(parcel for parcel in new if parcel.shipment_id not in known))
+    after = after.model_copy(update={"parcels": joined[:MAX_PARCELS]})
+    if after != before:
+        changed(draft, after, before, report.updated_at or report.occurred_at)
+
+
+def _within(order: Order, quantities: Iterable[Any]) -> tuple[LineQuantity, ...]:
+    """Return the units of a report that the order has open; a sender may count what we do not."""
+    counters = order.counters
+    lines = []
+    for one in quantities:
+        mine = counters.get(one.line_id)
+        units = min(one.quantity, mine.open) if mine else 0
+        if units:
+            lines.append(LineQuantity(line_id=one.line_id, quantity=units))
+    return tuple(lines)
+
+
+def merge_refund(draft: Draft, report: RefundReport) -> None:
+    """Take over a refund that was paid elsewhere, once."""
+    order = draft.placed
+    refund_id = f"{report.source}:{report.external_id}"
+    if refund_id in order.refunds:
+        return
+    cancelled = _within(order, [one for one in report.lines if one.kind == "cancel"])
+    if cancelled:
+        _cancelled(draft, f"refund:{refund_id}", cancelled, "", report.occurred_at)
+    counters = draft.placed.counters
+    returned = []
+    for one in report.lines:
+        mine = counters.get(one.line_id)
+        units = min(one.quantity, mine.fulfilled - mine.returned) if mine else 0
+        if one.kind == "return" and units > 0:
+            returned.append(LineQuantity(line_id=one.line_id, quantity=units))
+    draft.record(
+        RefundSucceeded(
+            **draft.about(report.occurred_at),
+            refund_id=refund_id,
+            succeeded_at=report.occurred_at,
+            lines=tuple(returned),
+            legs=tuple(
+                RefundLeg(tender=leg.type, paid=leg.paid, reference=leg.reference)
+                for leg in report.legs
+            ),
+        )
+    )
+
+
+def merge_state(draft: Draft, report: OrderStateReport) -> None:
+    """Follow a sender's word about an order whose lines it does not repeat."""
+    for fulfillment in report.fulfillments:
+        merge_fulfillment(draft, fulfillment, {})
+    order = draft.placed
+    if report.state == "cancelled":
+        left = _open_lines(order)
+        if left:
+            _cancelled(draft, f"{report.source}:whole", left, "", report.occurred_at)
+    elif report.state == "completed":
+        for one in order.fulfillments:
+            done: FulfillmentState = "delivered" if one.type == "ship" else "collected"
+            after = advanced(one, done, report.occurred_at)
+            if after != one:
+                changed(draft, after, one, report.occurred_at)
+    draft.settle()
+
+
+# --- the customer ---------------------------------------------------------------------------------
+
+
+def claim(draft: Draft, customer_id: str) -> OrderUpdated | None:
+    """Give a guest's order to its customer; one that has a customer stays as it is."""
+    order = draft.placed
+    if order.customer.customer_id is not None:
+        return None
+    about = draft.about(draft.now) | {"customer_id": customer_id}
+    fact = OrderUpdated(**about, claimed=True)
+    draft.record(fact)
+    return fact
+
+
+def erase(draft: Draft) -> OrderErased | None:
+    """Forget who ordered; None when that is done already."""
+    if draft.placed.erased:
+        return None
+    fact = OrderErased(**draft.about(draft.now))
+    draft.record(fact)
+    return fact
