@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
 import subprocess
@@ -51,13 +52,57 @@ def test_every_handler_of_the_template_is_imported_from_the_zip_alone(
 ) -> None:
     handlers = [properties["Handler"] for _, properties in functions(template)]
     assert handlers
-    program = f"""
-import sys
-sys.path.insert(0, {str(unpacked)!r})
+    run_in_zip(
+        unpacked,
+        f"""
 import importlib
 for handler in {handlers!r}:
     module, name = handler.rsplit(".", 1)
     assert callable(getattr(importlib.import_module(module), name)), handler
+""",
+    )
+
+
+def test_what_is_imported_when_it_is_needed_is_in_the_zip_as_well(
+    package: Package, unpacked: Path
+) -> None:
+    own = unpacked / f"tandem_{package.source.name}"
+    sources = list(own.rglob("*.py"))
+    assert sources
+    needed = sorted(
+        {name for source in sources for name in imported(ast.parse(source.read_text()))}
+    )
+    run_in_zip(unpacked, f"import importlib\nfor name in {needed!r}: importlib.import_module(name)")
+
+
+def test_data_beside_the_modules_are_in_the_zip(package: Package, unpacked: Path) -> None:
+    source = package.source / "src"
+    found = [path for path in source.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    assert any(path.suffix == ".py" for path in found)
+    for path in found:
+        assert (unpacked / path.relative_to(source)).read_bytes() == path.read_bytes()
+
+
+def imported(node: ast.AST) -> Iterator[str]:
+    """Yield the modules that are imported at run time, wherever in the source."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        yield node.module or ""
+    elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        for other in node.orelse:
+            yield from imported(other)
+    else:
+        for child in ast.iter_child_nodes(node):
+            yield from imported(child)
+
+
+def run_in_zip(unpacked: Path, program: str) -> None:
+    """Run a program that finds the zip's contents and the standard library, and nothing else."""
+    program = f"""
+import sys
+sys.path.insert(0, {str(unpacked)!r})
+{program}
 outside = [
     name for name, module in sys.modules.items()
     if "site-packages" in (getattr(module, "__file__", None) or "")
