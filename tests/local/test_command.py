@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -89,6 +91,14 @@ def test_it_says_where_it_is_and_how_to_begin_and_stops_without_a_trace(
     assert str(run.data / "logs") in said
     with urllib.request.urlopen(f"{run.base_url()}/health") as answer:  # noqa: S310  loopback
         assert answer.status == 200
+    sender = f"{run.base_url()}/orders/v1/webhooks/shopify"
+    assert f"{sender}, signed with local-shopify-secret" in said
+    # No token is asked for: it is the service that refuses, and it knows the sender's secret.
+    with pytest.raises(urllib.error.HTTPError) as refusal:
+        urllib.request.urlopen(sender, b"{}")  # noqa: S310  loopback
+    with refusal.value as refused_unsigned:
+        assert refused_unsigned.status == 401
+        assert json.load(refused_unsigned)["code"] == "SIGNATURE_INVALID"
     assert run.children()
 
     run.process.send_signal(signal.SIGINT)

@@ -143,6 +143,7 @@ Tandem is ready at {cloud.base_url}
                 -H "Authorization: Bearer $({make} ROLE=integration SUBJECT=shop{data})" \\
                 -H "Idempotency-Key: first-member" -H "Content-Type: application/json" \\
                 -d '{{"identifiers": [{{"type": "email", "value": "ada@example.com"}}]}}'
+  a sender    {cloud.base_url}/orders/v1/webhooks/shopify, signed with local-shopify-secret
   logs        {cloud.paths.logs}
   data        {cloud.paths.data}; a restart finds them again
 
