@@ -1,4 +1,4 @@
-"""The one narrow door to DynamoDB: five calls, plain dictionaries, strings, integers and bytes.
+"""The one narrow door to DynamoDB: a few calls, plain dictionaries, strings, integers and bytes.
 
 Owns the client and its time limits, the marshalling, and the names of what can go wrong. Knows no
 key, no item and no service. Everything above it can be moved to another client by replacing it.
@@ -150,6 +150,22 @@ class Table:
 
     def put(self, item: Mapping[str, Value]) -> None:
         self.client.put_item(TableName=self.name, Item=_to_wire(item))
+
+    def put_new(self, item: Mapping[str, Value]) -> bool:
+        """Write an item unless its key exists; return whether it was written."""
+        from botocore.exceptions import ClientError
+
+        try:
+            self.client.put_item(
+                TableName=self.name,
+                Item=_to_wire(item),
+                ConditionExpression="attribute_not_exists(pk)",
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
 
     def delete(self, key: Key) -> None:
         self.client.delete_item(TableName=self.name, Key={"pk": {"S": key.pk}, "sk": {"S": key.sk}})

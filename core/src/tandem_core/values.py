@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,3 +20,24 @@ class Strict(BaseModel):
     """A frozen value that refuses fields it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Document(Strict):
+    """What a journal seals: a fact, in the form in which its event is published.
+
+    Members named in `private` are personal data. They are kept beside the sealed document, travel
+    with the event, and can be erased; so each of them has a default.
+    """
+
+    private: ClassVar[frozenset[str]] = frozenset()
+
+    def document(self) -> str:
+        """Return the JSON to seal: everything but personal data."""
+        return self.model_dump_json(exclude=set(self.private), exclude_none=True)
+
+    def private_document(self) -> str:
+        """Return the JSON object of the personal data, or "" without any."""
+        text = self.model_dump_json(
+            include=set(self.private), exclude_none=True, exclude_defaults=True
+        )
+        return "" if text == "{}" else text
