@@ -1,6 +1,6 @@
 """What can happen to an order: the documents of its journal, and the data of its events.
 
-One model is both, as in every service. Personal data (`private_fields`) are stored beside the
+One model is both, as in every service. Personal data (`private`) are stored beside the
 document and not in it; the event carries both, and erasure removes the one without the other.
 `apply` is the only way in which an order changes: an order is the fold of its facts.
 """
@@ -8,11 +8,10 @@ document and not in it; the event carries both, and erasure removes the one with
 from __future__ import annotations
 
 from datetime import date
-from typing import ClassVar
 
 from tandem_core.clock import Instant
 from tandem_core.money import Currency, Money
-from tandem_core.values import Channel, Reference, Strict
+from tandem_core.values import Channel, Document, Reference, Strict
 from tandem_orders.fulfillments import (
     Fulfillment,
     FulfillmentState,
@@ -24,10 +23,8 @@ from tandem_orders.orders import Customer, Order, OrderLine, Tender
 from tandem_orders.places import Place
 
 
-class OrderFact(Strict):
+class OrderFact(Document):
     """What every fact says. `occurred_at` is when it happened, however late it was reported."""
-
-    private_fields: ClassVar[frozenset[str]] = frozenset()
 
     order_id: str
     source: Reference
@@ -45,7 +42,7 @@ class OrderPlaced(OrderFact):
     """An order, whoever reported it first. A receipt of a till is born completed: its goods are
     handed over, `completed_at` is set, and no `order.completed` follows."""
 
-    private_fields = frozenset({"customer", "destination"})
+    private = frozenset({"customer", "destination"})
 
     number: Reference | None = None
     placed_at: Instant
@@ -76,7 +73,7 @@ class OrderUpdated(OrderFact):
     after all. `returned`: units that came back.
     """
 
-    private_fields = frozenset({"customer", "destination"})
+    private = frozenset({"customer", "destination"})
 
     number: Reference | None = None
     source_state: str | None = None
@@ -128,7 +125,7 @@ class OrderErased(OrderFact):
 class FulfillmentChanged(OrderFact):
     """A fulfilment as it is now. The event's type says what has happened to it."""
 
-    private_fields = frozenset({"pickup_code"})
+    private = frozenset({"pickup_code"})
 
     fulfillment_id: str
     fulfillment_type: FulfillmentType

@@ -560,10 +560,12 @@ def merge_refund(draft: Draft, report: RefundReport) -> None:
     )
 
 
-def merge_state(draft: Draft, report: OrderStateReport) -> None:
+def merge_state(
+    draft: Draft, report: OrderStateReport, parcels: dict[tuple[str, str], Parcel]
+) -> None:
     """Follow a sender's word about an order whose lines it does not repeat."""
     for fulfillment in report.fulfillments:
-        merge_fulfillment(draft, fulfillment, {})
+        merge_fulfillment(draft, fulfillment, parcels)
     order = draft.placed
     if report.state == "cancelled":
         left = _open_lines(order)
