@@ -47,7 +47,7 @@ class ShipmentFact(Strict):
 
     def document(self) -> str:
         """Return the JSON to seal: everything but personal data."""
-        return self.model_dump_json(exclude=set(self.private), exclude_none=True)
+        return self.model_dump_json(exclude=set(self.private))
 
     def private_document(self) -> str:
         """Return the JSON object of the personal data, or "" without any."""

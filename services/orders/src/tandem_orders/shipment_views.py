@@ -17,14 +17,13 @@ from tandem_orders.places import Place
 from tandem_orders.scans import Precision, Scan, TzSource
 from tandem_orders.shipments import (
     Link,
-    Peak,
     Shipment,
     counts,
     is_on_time,
-    peak_of,
     status_at,
 )
 from tandem_orders.statuses import RANK, Reason, ShipmentStatus
+from tandem_orders.summaries import Peak, peak_of
 
 _PRECISIONS: Sequence[Precision] = ("none", "day", "minute", "second")
 _TZ_SOURCES: Sequence[TzSource] = (

@@ -1,25 +1,17 @@
-"""A parcel as the join of all that was ever reported of it, and the rule that gives its status.
+"""A parcel: the state of its head, how reports join it, and what it says at a given time.
 
-    reports --peak()--> peaks --top()--> at most one per role --deciding()--> the status
+    head = what was told (orders, promise, label)  +  summary of the reports  +  what time says
 
-The reports themselves are journal entries. A head keeps only maxima and minima over them, so that a
-write costs the same after five scans and after five hundred, and so that any order of arrival, any
-repetition and any mixture of providers give the same bytes. This module never loads, never asks for
-the time, and never looks at the order in which reports came.
-
-The rule, over the counting, mapped and dated reports by (time, rank, scan, report):
-
-    the latest report wins, but
-    a delivery is left only by a return or a retraction that comes after it, and
-    a completed return is left only by a retraction that comes after it.
-
-Undated reports decide only while there are no others.
+The reports themselves are journal entries; the head's summary of them is bounded, so that a write
+costs the same after five scans and after five hundred. Any order of arrival, any repetition and any
+mixture of providers give the same bytes. This module never loads, never asks for the time, and
+never looks at the order in which reports came (but for `seen`, which says only what to skip).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
@@ -32,7 +24,8 @@ from tandem_core.values import Strict
 from tandem_orders.estimates import Estimates, OnTime, on_time
 from tandem_orders.places import Place
 from tandem_orders.scans import Scan
-from tandem_orders.statuses import ENDED, HANDED_OVER, RANK, Reason, ShipmentStatus
+from tandem_orders.statuses import ENDED, HANDED_OVER, Reason, ShipmentStatus
+from tandem_orders.summaries import Peak, Summary, join, summary_of
 
 MAX_LINKS = 20
 MAX_PROVIDERS = 4
@@ -62,58 +55,6 @@ class Link(Strict):
     @property
     def order(self) -> tuple[str, str]:
         return self.order_id, self.fulfillment_id or ""
-
-
-class Peak(Strict):
-    """What the status rule needs of a report. `at` is None for an undated one."""
-
-    at: Instant | None
-    status: ShipmentStatus
-    reason: Reason | None = None
-    raw: str
-    reversal: bool = False
-    signed_by: str | None = None
-    scan: str
-    report: str
-
-    @property
-    def order(self) -> tuple[datetime, int, str, str]:
-        return self.at or _UNDATED, RANK[self.status], self.scan, self.report
-
-
-def _is_delivery(peak: Peak) -> bool:
-    return peak.status is ShipmentStatus.DELIVERED
-
-
-def _leaves_delivery(peak: Peak) -> bool:
-    return peak.reversal or peak.status in (ShipmentStatus.RETURNING, ShipmentStatus.RETURNED)
-
-
-# A peak is the highest in at least one of these roles; more is never needed.
-_ROLES: Mapping[str, Callable[[Peak], bool]] = {
-    "latest": lambda _: True,
-    "delivered": _is_delivery,
-    "signed": lambda one: _is_delivery(one) and one.signed_by is not None,
-    "returned": lambda one: one.status is ShipmentStatus.RETURNED,
-    "retracted": lambda one: one.reversal,
-    "left": _leaves_delivery,
-}
-
-
-class Summary(Strict):
-    """Maxima and minima over the counting reports: equal for equal sets, whatever their order.
-
-    `milestones` is the first time that each status was reached, over dated reports; `first_at` and
-    `last_at` span all dated reports, mapped or not.
-    """
-
-    peaks: tuple[Peak, ...] = ()
-    milestones: dict[ShipmentStatus, Instant] = {}
-    first_at: Instant | None = None
-    last_at: Instant | None = None
-
-    def highest(self, role: str) -> Peak | None:
-        return max(filter(_ROLES[role], self.peaks), key=lambda one: one.order, default=None)
 
 
 class Seen(Strict):
@@ -157,7 +98,7 @@ class Shipment(Strict):
     @property
     def deciding(self) -> Peak | None:
         """The report that the status stands on."""
-        return deciding(self.summary)
+        return self.summary.deciding
 
     @property
     def status(self) -> ShipmentStatus:
@@ -272,80 +213,6 @@ def needs_refold(before: Shipment, after: Shipment) -> bool:
     return old is not None or (first is not None and new is not None and first < new)
 
 
-def summary_of(reports: Iterable[Scan]) -> Summary:
-    """Summarise counting reports."""
-    peaks: list[Peak] = []
-    milestones: dict[ShipmentStatus, datetime] = {}
-    instants: list[datetime] = []
-    for scan in reports:
-        if scan.occurred_at:
-            instants.append(scan.occurred_at)
-        if scan.status is None:
-            continue
-        peaks.append(peak_of(scan, scan.status))
-        if scan.occurred_at:
-            known = milestones.get(scan.status, scan.occurred_at)
-            milestones[scan.status] = min(known, scan.occurred_at)
-    return Summary(
-        peaks=_top(peaks),
-        milestones=_ranked(milestones),
-        first_at=min(instants, default=None),
-        last_at=max(instants, default=None),
-    )
-
-
-def join(one: Summary, other: Summary) -> Summary:
-    """Unite two summaries: commutative, associative, idempotent."""
-    milestones = dict(one.milestones)
-    for status, instant in other.milestones.items():
-        milestones[status] = min(milestones.get(status, instant), instant)
-    return Summary(
-        peaks=_top((*one.peaks, *other.peaks)),
-        milestones=_ranked(milestones),
-        first_at=min(filter(None, (one.first_at, other.first_at)), default=None),
-        last_at=max(filter(None, (one.last_at, other.last_at)), default=None),
-    )
-
-
-def peak_of(scan: Scan, status: ShipmentStatus) -> Peak:
-    return Peak(
-        at=scan.occurred_at,
-        status=status,
-        reason=scan.reason,
-        raw=scan.raw,
-        reversal=scan.reversal,
-        signed_by=scan.signed_by if status is ShipmentStatus.DELIVERED else None,
-        scan=scan.scan_id,
-        report=scan.report_id,
-    )
-
-
-def deciding(summary: Summary) -> Peak | None:
-    """Apply the status rule: return the report that wins."""
-    returned, retracted = summary.highest("returned"), summary.highest("retracted")
-    if returned and not (retracted and retracted.order > returned.order):
-        return returned
-    delivered, left = summary.highest("delivered"), summary.highest("left")
-    if delivered and not (left and left.order > delivered.order):
-        return delivered
-    return summary.highest("latest")
-
-
-def _top(peaks: Sequence[Peak]) -> tuple[Peak, ...]:
-    """Keep the highest peak of each role; undated ones only while there are no others."""
-    dated = [one for one in peaks if one.at]
-    kept: dict[tuple[datetime, int, str, str], Peak] = {}
-    for has_role in _ROLES.values():
-        best = max(filter(has_role, dated or peaks), key=lambda one: one.order, default=None)
-        if best:
-            kept[best.order] = best
-    return tuple(kept[order] for order in sorted(kept))
-
-
-def _ranked(milestones: dict[ShipmentStatus, datetime]) -> dict[ShipmentStatus, datetime]:
-    return {status: milestones[status] for status in ShipmentStatus if status in milestones}
-
-
 def _with_summary(shipment: Shipment, summary: Summary) -> Shipment:
     return shipment.model_copy(update={"summary": summary})
 
@@ -367,7 +234,13 @@ def unseen(shipment: Shipment, provider: str, reports: Sequence[Scan]) -> list[S
 
 
 def with_seen(shipment: Shipment, provider: str, reports: Sequence[Scan]) -> Shipment:
-    """Remember a message whose reports are all recorded (by this write, or before it)."""
+    """Remember a message whose reports are all recorded (by this write, or before it).
+
+    The newest message counts, also a shorter one: a provider may shorten or reword its history, and
+    is recognised again from then on.
+    """
+    if not reports:
+        return shipment
     marks = {**shipment.seen, provider: _mark(_listed(reports))}
     while len(marks) > MAX_PROVIDERS:
         del marks[min(marks.keys() - {provider}, key=lambda name: (marks[name].count, name))]
@@ -450,6 +323,5 @@ def is_on_time(shipment: Shipment, *, delivered_on: date | None, today: date) ->
 
 def without_person(shipment: Shipment) -> Shipment:
     """Forget where the parcel went and who signed for it."""
-    peaks = tuple(one.model_copy(update={"signed_by": None}) for one in shipment.summary.peaks)
-    summary = shipment.summary.model_copy(update={"peaks": _top(peaks)})
+    summary = shipment.summary.without_signatures()
     return shipment.model_copy(update={"destination": None, "summary": summary})
