@@ -78,6 +78,7 @@ class FulfillmentReport(Strict):
         "packed",
         "shipped",
         "delivered",
+        "proposed",
         "reserved",
         "preparing",
         "ready",
