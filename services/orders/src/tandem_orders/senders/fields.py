@@ -22,6 +22,7 @@ from tandem_core.clock import GivenInstant
 from tandem_core.money import Money, decimals
 from tandem_orders.messages import Unparseable
 from tandem_orders.places import Place
+from tandem_orders.zones import country_code
 
 MAX_ITEMS = 1_000
 MAX_TEXT = 512
@@ -78,6 +79,11 @@ class Fields:
         """Return text for people, cut to its limit; "" when there is none."""
         value = self._values.get(name)
         return _CONTROL.sub(" ", value).strip()[:limit].rstrip() if isinstance(value, str) else ""
+
+    def whole_text(self, name: str) -> str:
+        """Return text as it is, such as a document in a document; "" when there is none."""
+        value = self._values.get(name)
+        return value if isinstance(value, str) else ""
 
     def texts(self, name: str) -> tuple[str, ...]:
         """Return a list's names, or one that stands alone, as `label` does."""
@@ -236,13 +242,12 @@ def identity(body: bytes, *names: str, inside: str = "") -> str:
 
 
 def place(*, city: str = "", region: str = "", postal_code: str = "", country: str = "") -> Place:
-    """Return a place with what fits: a country that is no code of two letters is left out."""
-    code = country.upper()
+    """Return a place with what fits: a country that nobody knows is left out."""
     return Place(
         city=city[:MAX_REFERENCE] or None,
         region=region[:MAX_REFERENCE] or None,
         postal_code=postal_code[:32] or None,
-        country=code if re.fullmatch(r"[A-Z]{2}", code) else None,
+        country=country_code(country),
     )
 
 

@@ -255,7 +255,7 @@ def _destination(address: Fields) -> Place | None:
         city=address.text("city"),
         region=address.first_text("province_code", "province"),
         postal_code=address.text("zip"),
-        country=address.text("country_code"),
+        country=address.first_text("country_code", "country"),
     )
 
 
