@@ -45,6 +45,11 @@ def canonical(name: str) -> str:
     return slug or "unknown"
 
 
+def canonical_number(number: str) -> str:
+    """Return a tracking number as carriers write it: in capitals, without spaces."""
+    return re.sub(r"\s", "", number).upper()
+
+
 def meaning(carrier: str, code: str | None) -> Meaning | None:
     """Return what a carrier's code means, None for a code that nobody has mapped.
 

@@ -6,7 +6,6 @@ unknown. A delivery after the parcel has turned around is its return.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -142,8 +141,8 @@ def place(
 
 
 def tracking_number(value: object) -> str | None:
-    """Return a number as carriers write it: in capitals, without spaces. None for no number."""
-    number = re.sub(r"\s", "", text(value) or "").upper()
+    """Return the canonical number, None for none."""
+    number = carriers.canonical_number(text(value) or "")
     return number if 0 < len(number) <= _LONGEST_NAME else None
 
 
