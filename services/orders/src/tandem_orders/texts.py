@@ -24,12 +24,17 @@ LANGUAGES: tuple[Language, ...] = get_args(Language)
 PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 # Of these, a sentence has at most one, and takes its grammatical number from it.
 COUNTS = ("points", "quantity")
+# What is said of something that has no text yet.
+UNKNOWN = "other"
 
 _MOST_WORDS = 128
 _MOST_UNITS = 10**15
 _LONGEST_HEADER = 1000
 _SUBTAG_END = re.compile(r"[-_.@]")
 _QUALITY = re.compile(r"q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
+# Carriers' names that are not written as ours of them suggests.
+_CARRIERS = {"fedex": "FedEx", "dhl_ecommerce": "DHL eCommerce", "ontrac": "OnTrac", "evri": "Evri"}
+_ABBREVIATION = 4
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:T([0-9]{2}:[0-9]{2}))?")
 
@@ -129,8 +134,15 @@ def render(language: Language, key: str, params: Mapping[str, object]) -> str:
     raise KeyError(f"{key} has no variant without values")
 
 
-def joined(language: Language, sentences: list[str]) -> str:
-    """Put sentences behind each other, as the language does."""
+def say(language: Language, key: str, params: Mapping[str, object]) -> str:
+    """Say a text and behind it, if `params` know one, the `reason` why it is so.
+
+    A key that this version does not know yet is said in general words.
+    """
+    sentences = [render(language, key if is_text(key) else UNKNOWN, params)]
+    reason = f"reason.{params.get('reason')}"
+    if is_text(reason):
+        sentences.append(render(language, reason, {}))
     return catalogue(language).formats.between_sentences.join(sentences)
 
 
@@ -146,6 +158,19 @@ def _words(_formats: Formats, value: object) -> str | None:
         return None
     visible = "".join(letter if letter.isprintable() else " " for letter in value[:_MOST_WORDS])
     return " ".join(visible.split()) or None
+
+
+def _carrier(formats: Formats, value: object) -> str | None:
+    """Write a carrier's canonical name, such as `dhl_express`, as the carrier does."""
+    name = _words(formats, value)
+    if name is None or name == "unknown":
+        return None
+    if name in _CARRIERS or not (name.isascii() and name.islower()):
+        return _CARRIERS.get(name, name)
+    words = name.replace("_", " ").split()
+    return " ".join(
+        word.upper() if len(word) < _ABBREVIATION else word.capitalize() for word in words
+    )
 
 
 def _count(formats: Formats, value: object) -> str | None:
@@ -228,7 +253,7 @@ def _window(formats: Formats, value: object) -> str | None:
 # Every placeholder that a text may have, and how its value is written.
 _WRITERS: Mapping[str, Callable[[Formats, object], str | None]] = {
     "amount": _money,
-    "carrier": _words,
+    "carrier": _carrier,
     "city": _words,
     "code": _words,
     "day": _day,
