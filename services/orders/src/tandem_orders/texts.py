@@ -140,9 +140,9 @@ def say(language: Language, key: str, params: Mapping[str, object]) -> str:
     A key that this version does not know yet is said in general words.
     """
     sentences = [render(language, key if is_text(key) else UNKNOWN, params)]
-    reason = f"reason.{params.get('reason')}"
-    if is_text(reason):
-        sentences.append(render(language, reason, {}))
+    reason = params.get("reason")
+    if isinstance(reason, str) and is_text(f"reason.{reason}"):
+        sentences.append(render(language, f"reason.{reason}", {}))
     return catalogue(language).formats.between_sentences.join(sentences)
 
 
