@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from tandem_core.values import Strict
+from tandem_core.clock import Instant
+from tandem_core.values import Document, Reference, Strict
 from tandem_orders.texts import LANGUAGES, Language, matching
 
 MessageChannel = Literal["push", "email", "sms", "whatsapp", "line"]
@@ -85,6 +86,18 @@ class Preferences(Strict):
     ] = ("push", "email")
     language: Annotated[Language | None, BeforeValidator(_language)] = None
     quiet_hours: QuietHours | None = None
+
+
+class PreferencesChanged(Document):
+    """`preferences.changed`: a customer has chosen how to be told of things."""
+
+    customer_id: Reference
+    preferences: Preferences
+    occurred_at: Instant
+
+    @property
+    def type(self) -> str:
+        return "preferences.changed"
 
 
 def deliver_after(preferences: Preferences, now: datetime) -> datetime | None:

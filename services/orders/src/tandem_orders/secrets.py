@@ -71,6 +71,11 @@ def tracking_secrets() -> tuple[str, ...]:
     return _secrets().tracking
 
 
+def public_url() -> str:
+    """Return where senders and customers find the system, "" when that is not configured."""
+    return os.environ.get("TANDEM_PUBLIC_URL", "")
+
+
 def _secrets() -> Secrets:
     from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 

@@ -112,7 +112,6 @@ def _report(shipment: Mapping[str, Any], number: str) -> ParcelReport:
         estimate=_estimate(shipment.get("latest_estimated_delivery"), destination)
         or _older_estimate(shipment, destination),
         first_estimate=_estimate(shipment.get("first_estimated_delivery"), destination),
-        label_created_at=tracking.label_created_at(scans),
         destination=destination,
         service=text(shipment.get("shipment_type")),
         is_return=shipment.get("shipment_direction") == "return",

@@ -110,7 +110,6 @@ def _report(shipment: Element, number: str) -> ParcelReport:
         tracking_number=number,
         scans=scans,
         estimate=tracking.estimate([expected]),
-        label_created_at=tracking.label_created_at(scans),
         destination=destination,
         service=element_text(shipment, "GlobalProductCode"),
     )
@@ -172,7 +171,6 @@ def _unified(document: Mapping[str, Any]) -> Iterator[ParcelReport]:
             tracking_number=number,
             scans=tracking.signed(scans, _signatory(signature.get("signed"))),
             estimate=tracking.estimate(zones.local_day(text(d), destination) for d in expected),
-            label_created_at=tracking.label_created_at(scans),
             destination=destination,
             service=text(
                 mapping(mapping(shipment.get("details")).get("product")).get("productName")

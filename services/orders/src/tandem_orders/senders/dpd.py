@@ -82,7 +82,6 @@ def _report(result: Element, asked: str | None) -> ParcelReport:
         carrier=CARRIER,
         tracking_number=tracking.tracking_number(own) or asked,
         scans=scans,
-        label_created_at=tracking.label_created_at(scans),
         service=element_text(result, "shipmentInfo", "serviceDescription", "content", "content"),
     )
 

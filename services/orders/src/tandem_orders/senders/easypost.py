@@ -120,7 +120,6 @@ def _report(tracker: Mapping[str, Any], number: str) -> ParcelReport:
         reported_at=zones.dated(text(tracker.get("updated_at"))).occurred_at,
         # The local day where there is one: the other is the same day, seen from UTC.
         estimate=tracking.estimate([days[0] or days[1]]),
-        label_created_at=tracking.label_created_at(scans),
         destination=destination,
         service=text(detail.get("service")),
         is_return=tracker.get("is_return") is True,

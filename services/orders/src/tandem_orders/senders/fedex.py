@@ -88,7 +88,6 @@ def _report(result: Mapping[str, Any], number: str) -> ParcelReport:
         or _day(result, "ESTIMATED_DELIVERY", destination),
         first_estimate=_window(result.get("standardTransitTimeWindow"), destination)
         or _day(result, "COMMITMENT", destination),
-        label_created_at=tracking.label_created_at(scans),
         destination=destination,
         service=text(mapping(result.get("serviceDetail")).get("description")),
     )

@@ -113,7 +113,6 @@ def _report(parcel: Mapping[str, Any], number: str) -> ParcelReport:
         first_estimate=tracking.estimate(
             [zones.local_day(text(parcel.get("original_eta")), destination)]
         ),
-        label_created_at=tracking.label_created_at(scans),
         destination=destination,
         service=text(service.get("name")) or text(service.get("token")),
     )

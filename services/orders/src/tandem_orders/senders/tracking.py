@@ -97,16 +97,6 @@ def _returned(one: Scan, since: datetime | None = None) -> Scan:
     return one.model_copy(update={"status": ShipmentStatus.RETURNED})
 
 
-def label_created_at(scans: Iterable[Scan]) -> datetime | None:
-    """The first word of a label: carriers repeat it, and later ones say nothing new."""
-    labels = [
-        one.occurred_at
-        for one in scans
-        if one.status is ShipmentStatus.LABEL_CREATED and one.occurred_at
-    ]
-    return min(labels, default=None)
-
-
 def signed(scans: tuple[Scan, ...], name: str | None) -> tuple[Scan, ...]:
     """Put the parcel's signature on its last delivery, where no scan has one."""
     ended = {ShipmentStatus.DELIVERED, ShipmentStatus.RETURNED}

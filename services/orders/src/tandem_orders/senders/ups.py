@@ -98,7 +98,6 @@ def _package(package: Mapping[str, Any], shipment: Mapping[str, Any]) -> ParcelR
         scans=scans,
         estimate=tracking.estimate([rescheduled or scheduled]),
         first_estimate=tracking.estimate([scheduled]),
-        label_created_at=tracking.label_created_at(scans),
         destination=destination,
         service=text(mapping(package.get("service")).get("description")),
     )
@@ -153,7 +152,6 @@ def _alert(alert: Mapping[str, Any]) -> ParcelReport:
         scans=(one,),
         reported_at=one.occurred_at,
         estimate=tracking.estimate([zones.local_day(text(alert.get("scheduledDeliveryDate")))]),
-        label_created_at=tracking.label_created_at([one]),
     )
 
 

@@ -87,7 +87,6 @@ def _report(parcel: Mapping[str, Any], number: str) -> ParcelReport:
         tracking_number=number,
         scans=scans,
         estimate=tracking.estimate([next((day for day in days if day), None)]),
-        label_created_at=tracking.label_created_at(scans),
         destination=destination,
         service=_unmarked(text(parcel.get("mailClass"))),
     )

@@ -1,0 +1,398 @@
+"""Orders: placed by callers, reported by senders, cancelled, fulfilled, moved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import NamedTuple, TypeVar
+
+from pydantic import ValidationError
+
+from tandem_core.identifiers import Identifier
+from tandem_core.ids import derived_id
+from tandem_core.journal import (
+    Entry,
+    Origin,
+    check_replay,
+    entry_of,
+    until_written,
+)
+from tandem_core.problems import Problem, VersionConflict
+from tandem_core.table import Item, Key
+from tandem_orders import ordering
+from tandem_orders.fulfillments import (
+    FulfillmentState,
+    FulfillmentType,
+    Handover,
+    LineQuantity,
+    Parcel,
+)
+from tandem_orders.messages import (
+    Contact,
+    FulfillmentReport,
+    OrderReport,
+    OrderStateReport,
+    ParcelReference,
+    RefundReport,
+)
+from tandem_orders.order_facts import FulfillmentChanged, OrderFact
+from tandem_orders.ordering import Draft, order_id_of
+from tandem_orders.orders import Order
+from tandem_orders.shipment_changes import Registration
+from tandem_orders.shipments import Link
+from tandem_orders.store import (
+    Store,
+    check_creation,
+    command_key,
+    contact_key,
+    creation_claim,
+    creation_key,
+    fulfillment_key,
+    order_fact_of,
+    placed_key,
+)
+from tandem_orders.use_cases import parcels
+
+F = TypeVar("F", bound=OrderFact)
+
+
+class OrderOutcome(NamedTuple):
+    """An order after a command, as the entry left it. `replayed`: it was recorded before."""
+
+    order: Order
+    version: int
+    replayed: bool = False
+
+
+class FulfillmentOutcome(NamedTuple):
+    fact: FulfillmentChanged
+    version: int
+    replayed: bool = False
+
+
+# --- placing --------------------------------------------------------------------------------------
+
+
+def place_order(store: Store, report: OrderReport, origin: Origin, now: datetime) -> OrderOutcome:
+    """Place an order for a caller. (source, external_id) is the business fact: whoever reports an
+    order that is known gets it as it was placed."""
+    ordering.check_not_in_future("placed_at", report.placed_at, now)
+    order_id = order_id_of(report.source, report.external_id)
+    contacts = identifiers(report.contact) if report.customer_id is None else ()
+
+    def attempt() -> OrderOutcome:
+        loaded = store.load_order(
+            order_id,
+            placed_key(order_id),
+            creation_key(origin.callers_key),
+            *map(contact_key, contacts),
+        )
+        recorded, claimed, *known = loaded.items
+        check_creation(claimed, order_id, origin)
+        if recorded:
+            entry = entry_of(recorded)
+            check_replay(entry, origin)
+            return OrderOutcome(store.order_as_of(order_id, entry.seq), entry.seq, replayed=True)
+        customer_id = report.customer_id or store.customer_of(known)
+        draft = Draft(None, now)
+        fact = ordering.place(draft, report, customer_id)
+        claims = creation_claim(origin, order_id)
+        if customer_id is None:
+            claims += store.guest_claims(order_id, contacts)
+        key = placed_key(order_id)
+        entry = _appended(store.append_order(loaded.head, draft, origin, (fact, key), claims))
+        return OrderOutcome(draft.placed, entry.seq)
+
+    return until_written(attempt)
+
+
+def get_order(store: Store, order_id: str) -> tuple[Order, int]:
+    """Raises OrderNotFound."""
+    loaded = store.load_order(order_id)
+    return loaded.existing, loaded.head.version
+
+
+# --- commands on an order -------------------------------------------------------------------------
+
+
+def cancel_order(
+    store: Store,
+    order_id: str,
+    lines: Sequence[LineQuantity] | None,
+    reason: str,
+    origin: Origin,
+    now: datetime,
+    *,
+    check: Callable[[Order], None],
+) -> OrderOutcome:
+    """Cancel lines or the whole. `check` may refuse the caller. Raises OrderNotCancellable,
+    QuantityExceedsOrder, UnknownLine."""
+    key = command_key(order_id, origin.callers_key)
+    cancellation_id = derived_id("can", order_id, origin.actor, origin.key)
+    entry, order, replayed = _write(
+        store,
+        order_id,
+        key,
+        origin,
+        now,
+        lambda draft: ordering.cancel(draft, cancellation_id, lines, reason, now),
+        check,
+    )
+    if replayed:
+        order = store.order_as_of(order_id, entry.seq)
+    return OrderOutcome(order, entry.seq, replayed)
+
+
+def create_fulfillment(  # noqa: PLR0913  what a fulfilment says
+    store: Store,
+    order_id: str,
+    kind: FulfillmentType,
+    lines: Sequence[LineQuantity],
+    references: Sequence[ParcelReference],
+    store_id: str | None,
+    origin: Origin,
+    now: datetime,
+    *,
+    check: Callable[[Order], None],
+) -> FulfillmentOutcome:
+    """Send units on their way, and register their parcels. The fulfilment's id follows from the
+    caller's key. Raises QuantityExceedsOrder, UnknownLine, TooManyFulfillments."""
+    fulfillment_id = derived_id("ful", order_id, origin.actor, origin.key)
+    carried = parcels.named(store, references, order_id, now)
+    entry, order, replayed = _write(
+        store,
+        order_id,
+        fulfillment_key(order_id, fulfillment_id),
+        origin,
+        now,
+        lambda draft: ordering.fulfil(
+            draft, fulfillment_id, kind, lines, tuple(carried.values()), store_id, now
+        ),
+        check,
+    )
+    fact = order_fact_of(entry)
+    assert isinstance(fact, FulfillmentChanged)  # noqa: S101  the key holds nothing else
+    register_parcels(store, order, fulfillment_id, fact.parcels, origin, now)
+    return FulfillmentOutcome(fact, entry.seq, replayed)
+
+
+def move_fulfillment(  # noqa: PLR0913
+    store: Store,
+    order_id: str,
+    fulfillment_id: str,
+    state: FulfillmentState,
+    handover: Handover,
+    new_code: str,
+    origin: Origin,
+    now: datetime,
+    *,
+    check: Callable[[Order], None],
+) -> FulfillmentOutcome:
+    """Move a fulfilment on. Raises FulfillmentNotFound, InvalidTransition, PickupCodeInvalid."""
+    entry, _, replayed = _write(
+        store,
+        order_id,
+        command_key(order_id, origin.callers_key),
+        origin,
+        now,
+        lambda draft: ordering.move(draft, fulfillment_id, state, handover, new_code),
+        check,
+    )
+    fact = order_fact_of(entry)
+    assert isinstance(fact, FulfillmentChanged)  # noqa: S101  the request's hash names the move
+    return FulfillmentOutcome(fact, entry.seq, replayed)
+
+
+def _write(  # noqa: PLR0913
+    store: Store,
+    order_id: str,
+    key: Key,
+    origin: Origin,
+    now: datetime,
+    decide: Callable[[Draft], OrderFact],
+    check: Callable[[Order], None],
+) -> tuple[Entry, Order, bool]:
+    """Run a command: its entry, the order after it, and whether it was recorded before."""
+
+    def attempt() -> tuple[Entry, Order, bool]:
+        loaded = store.load_order(order_id, key)
+        check(loaded.existing)
+        if loaded.items[0]:
+            return _replayed(loaded.items[0], origin), loaded.existing, True
+        if origin.expected_version not in (None, loaded.head.version):
+            raise VersionConflict(f"The order has version {loaded.head.version}")
+        draft = Draft(loaded.existing, now)
+        try:
+            fact = decide(draft)
+        except Problem:
+            # The same request may have been recorded since the entry was looked for.
+            (item,) = store.load_order(order_id, key).items
+            if item:
+                return _replayed(item, origin), loaded.existing, True
+            raise
+        draft.settle()
+        entry = _appended(store.append_order(loaded.head, draft, origin, (fact, key)))
+        return entry, draft.placed, False
+
+    return until_written(attempt)
+
+
+def _replayed(item: Item, origin: Origin) -> Entry:
+    entry = entry_of(item)
+    check_replay(entry, origin)
+    return entry
+
+
+def _appended(entry: Entry | None) -> Entry:
+    assert entry is not None  # noqa: S101  the answer's fact is in the draft
+    return entry
+
+
+# --- what senders report --------------------------------------------------------------------------
+
+
+def report_order(store: Store, report: OrderReport, origin: Origin, now: datetime) -> None:
+    """Place an order that a sender reports, or add what it says to the one that is known."""
+    order_id = order_id_of(report.source, report.external_id)
+    contacts = identifiers(report.contact) if report.customer_id is None else ()
+
+    def attempt() -> None:
+        loaded = store.load_order(order_id, *map(contact_key, contacts))
+        draft = Draft(loaded.order, now)
+        answer, claims = None, []
+        if loaded.order is None:
+            customer_id = report.customer_id or store.customer_of(loaded.items)
+            answer = (ordering.place(draft, report, customer_id), placed_key(order_id))
+            claims = store.guest_claims(order_id, contacts) if customer_id is None else []
+        named = parcels.named(store, _references(report.fulfillments), order_id, now)
+        ordering.merge(draft, report, named)
+        if draft.facts:
+            store.append_order(loaded.head, draft, origin, answer, claims)
+
+    until_written(attempt)
+
+
+def report_fulfillment(
+    store: Store, report: FulfillmentReport, origin: Origin, now: datetime
+) -> None:
+    """Add a fulfilment that a sender reports. Raises OrderNotFound."""
+    order_id = order_id_of(report.source, report.order_external_id)
+    named = parcels.named(store, report.parcels, order_id, now)
+    _merge(
+        store,
+        order_id,
+        origin,
+        now,
+        lambda draft: ordering.merge_fulfillment(draft, report, named),
+    )
+
+
+def report_refund(store: Store, report: RefundReport, origin: Origin, now: datetime) -> None:
+    """Add a refund that was paid elsewhere. Raises OrderNotFound."""
+    order_id = order_id_of(report.source, report.order_external_id)
+    _merge(store, order_id, origin, now, lambda draft: ordering.merge_refund(draft, report))
+
+
+def report_state(store: Store, report: OrderStateReport, origin: Origin, now: datetime) -> None:
+    """Follow a sender's word about an order. Raises OrderNotFound."""
+    order_id = order_id_of(report.source, report.order_external_id)
+    named = parcels.named(store, _references(report.fulfillments), order_id, now)
+    _merge(store, order_id, origin, now, lambda draft: ordering.merge_state(draft, report, named))
+
+
+def reflect_parcel(
+    store: Store, order_id: str, shipment_id: str, origin: Origin, now: datetime
+) -> None:
+    """Let an order know where one of its parcels is. Without effect when it does."""
+
+    def decide(draft: Draft) -> None:
+        loaded = store.load_shipment(shipment_id)
+        parcel = parcels.parcel_of(loaded)
+        links = [link for link in loaded.shipment.named_links if link.order_id == order_id]
+        if any(link.fulfillment_id is None for link in links):
+            ordering.attach(draft, parcel.model_copy(update={"seen": 0}), now)
+        ordering.reflect(draft, parcel, loaded.shipment.occurred_at or now)
+
+    _merge(store, order_id, origin, now, decide)
+
+
+def let_time_pass(store: Store, order_id: str, now: datetime) -> None:
+    """Write down what time has done to an order's pickups, and when to look again."""
+    origin = Origin("tandem", "system")
+
+    def attempt() -> None:
+        loaded = store.load_order(order_id)
+        draft = Draft(loaded.existing, now)
+        ordering.time_passes(draft)
+        if draft.facts:
+            draft.settle()
+            store.append_order(loaded.head, draft, origin)
+        else:
+            store.postpone(loaded.head, ordering.next_due(loaded.existing))
+
+    until_written(attempt)
+
+
+def _merge(
+    store: Store,
+    order_id: str,
+    origin: Origin,
+    now: datetime,
+    decide: Callable[[Draft], None],
+) -> None:
+    """Add to an order what it does not know; write nothing when there is nothing new."""
+
+    def attempt() -> None:
+        loaded = store.load_order(order_id)
+        draft = Draft(loaded.existing, now)
+        decide(draft)
+        draft.settle()
+        if draft.facts:
+            store.append_order(loaded.head, draft, origin)
+
+    until_written(attempt)
+
+
+# --- parcels of an order --------------------------------------------------------------------------
+
+
+def register_parcels(  # noqa: PLR0913
+    store: Store,
+    order: Order,
+    fulfillment_id: str,
+    carried: Iterable[Parcel],
+    origin: Origin,
+    now: datetime,
+) -> None:
+    """Tell parcels which order they carry. Harmless when repeated: the event does it again."""
+    beside = replace(origin, key="", request=b"")
+    for parcel in carried:
+        parcels.register(
+            store,
+            parcel.carrier,
+            parcel.tracking_number,
+            Registration(
+                link=Link(order_id=order.id, fulfillment_id=fulfillment_id),
+                promised_by=order.promised_by,
+                destination=order.destination,
+            ),
+            beside,
+            now,
+        )
+
+
+def _references(fulfillments: Iterable[FulfillmentReport]) -> list[ParcelReference]:
+    return [reference for one in fulfillments for reference in one.parcels]
+
+
+def identifiers(contact: Contact) -> tuple[Identifier, ...]:
+    """Return the contacts that can be read as identifiers; a shop's free text often cannot."""
+    found = []
+    for kind, value in (("email", contact.email), ("phone", contact.phone)):
+        if value:
+            try:
+                found.append(Identifier.model_validate({"type": kind, "value": value}))
+            except ValidationError:
+                continue
+    return tuple(found)
