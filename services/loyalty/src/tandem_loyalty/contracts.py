@@ -247,7 +247,7 @@ class HeardLine(Heard):
     sku: Reference
     category: Reference | None = None
     quantity: int
-    paid: Money
+    paid: Money | None = None
 
     def purchase_line(self) -> PurchaseLine:
         return PurchaseLine.model_validate(self.model_dump())
@@ -269,7 +269,7 @@ class HeardCustomer(Heard):
 
 
 class OrderPlaced(Heard):
-    """`order.placed`. Lines without units earn nothing and are left out."""
+    """`order.placed`. Lines without units, or of which nobody says what was paid, earn nothing."""
 
     order_id: Reference
     channel: Literal["web", "app", "pos", "marketplace", "social"]
@@ -281,7 +281,9 @@ class OrderPlaced(Heard):
 
     def purchase(self) -> Purchase | None:
         """Return what can earn points, or None when no line has units."""
-        lines = tuple(line.purchase_line() for line in self.lines if line.quantity > 0)
+        lines = tuple(
+            line.purchase_line() for line in self.lines if line.quantity > 0 and line.paid
+        )
         if not lines:
             return None
         return Purchase(

@@ -13,8 +13,9 @@ from typing import ClassVar, Literal, Self
 from pydantic import BaseModel, model_validator
 
 from tandem_core.clock import Instant
+from tandem_core.identifiers import Identifier
 from tandem_core.money import Money
-from tandem_core.values import Strict
+from tandem_core.values import Document, Strict
 from tandem_loyalty.accrual import Explanation, LinePoints
 from tandem_loyalty.points import Balance, Hold
 from tandem_loyalty.programs import Program
@@ -26,7 +27,7 @@ RedemptionStatus = Literal[
 ]
 
 
-class AccountFact(Strict):
+class AccountFact(Document):
     """What every fact says. Raises a validation error when its postings do not balance."""
 
     type: ClassVar[str]
@@ -50,7 +51,12 @@ class AccountFact(Strict):
 
 
 class AccountEnrolled(AccountFact):
+    """`identifiers` are personal data: orders finds by them what the member bought as a guest."""
+
     type = "account.enrolled"
+    private = frozenset({"identifiers"})
+
+    identifiers: tuple[Identifier, ...] = ()
 
 
 class Accrued(AccountFact):

@@ -219,7 +219,8 @@ class Store:
                 if fact is answer_fact and answer_key
                 else _key_of(fact, head.version + position),
                 fact.type,
-                fact.model_dump_json(exclude_none=True),
+                fact.document(),
+                fact.private_document(),
             )
             for position, fact in enumerate(draft.facts, start=1)
         ]

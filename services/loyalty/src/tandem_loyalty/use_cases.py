@@ -147,6 +147,7 @@ def enrol(  # noqa: PLR0913  what an enrolment says
             occurred_at=now,
             balance=Balance(),
             postings={},
+            identifiers=tuple(identifiers),
         )
         account = new_account(fact)
         draft = Draft(account_id, account, program, now, [fact])

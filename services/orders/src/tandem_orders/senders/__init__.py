@@ -8,7 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tandem_orders.senders import amazon, shopify, square, woocommerce
+from tandem_orders.senders import (
+    aftership,
+    amazon,
+    dhl_express,
+    dpd,
+    easypost,
+    fedex,
+    shippo,
+    shopify,
+    square,
+    ups,
+    usps,
+    woocommerce,
+)
 from tandem_orders.senders.sender import Sender
 from tandem_orders.senders.signatures import SCHEMES, Scheme
 
@@ -17,6 +30,14 @@ _ROWS: tuple[tuple[Sender, str], ...] = (
     (woocommerce.SENDER, "woocommerce"),
     (square.SENDER, "square"),
     (amazon.SENDER, "standard_webhooks"),
+    (easypost.SENDER, "easypost"),
+    (aftership.SENDER, "aftership"),
+    (shippo.SENDER, "shippo"),
+    (ups.SENDER, "standard_webhooks"),
+    (fedex.SENDER, "standard_webhooks"),
+    (usps.SENDER, "standard_webhooks"),
+    (dhl_express.SENDER, "standard_webhooks"),
+    (dpd.SENDER, "standard_webhooks"),
 )
 
 SENDERS: Mapping[str, tuple[Sender, Scheme]] = {

@@ -31,7 +31,8 @@ from tandem_orders.messages import (
 )
 from tandem_orders.places import Place
 from tandem_orders.scans import Scan
-from tandem_orders.senders.fields import Fields, digest, document, place, refusals
+from tandem_orders.senders.documents import digest
+from tandem_orders.senders.fields import Fields, document, place, refusals
 from tandem_orders.senders.sender import Headers, Sender
 from tandem_orders.statuses import Reason, ShipmentStatus
 from tandem_orders.zones import dated, local_day
@@ -167,14 +168,14 @@ def parse(topic: str, _headers: Headers, body: bytes) -> list[Message]:
 
 def _notification(body: bytes) -> Fields:
     """Unwrap a notification, all its names in lower case."""
-    found = document(body, lower_case=True)
+    found = document(body, any_case=True)
     for _ in range(_MAX_WRAPPINGS):
         if "notificationtype" in found:
             break
         if detail := found.inside("detail"):
             found = detail
         elif wrapped := found.whole_text("message") or found.whole_text("body"):
-            found = document(wrapped.encode(errors="replace"), lower_case=True)
+            found = document(wrapped.encode(errors="replace"), any_case=True)
     return found
 
 

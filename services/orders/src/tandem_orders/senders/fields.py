@@ -7,8 +7,6 @@ no sender.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +20,7 @@ from tandem_core.clock import GivenInstant
 from tandem_core.money import Money, decimals
 from tandem_orders.messages import Unparseable
 from tandem_orders.places import Place
+from tandem_orders.senders.documents import json_object
 from tandem_orders.zones import country_code
 
 MAX_ITEMS = 1_000
@@ -33,20 +32,22 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
 _INSTANT: TypeAdapter[datetime] = TypeAdapter(GivenInstant)
 
 
-class _Fraction(str):
-    """A JSON number with a point or an exponent, as it was written."""
-
-    __slots__ = ()
-
-
 class Fields:
-    """One JSON object, which knows where in its body it stands."""
+    """One JSON object, which knows where in its body it stands.
 
-    __slots__ = ("_path", "_values")
+    With `any_case` it and all within it are asked for by names in lower case.
+    """
 
-    def __init__(self, values: Mapping[str, Any], path: str = "") -> None:
-        self._values = values
+    __slots__ = ("_any_case", "_path", "_values")
+
+    def __init__(
+        self, values: Mapping[str, Any], path: str = "", *, any_case: bool = False
+    ) -> None:
+        self._values = (
+            {name.lower(): value for name, value in values.items()} if any_case else values
+        )
         self._path = path
+        self._any_case = any_case
 
     def __contains__(self, name: str) -> bool:
         return self._values.get(name) is not None
@@ -59,15 +60,16 @@ class Fields:
 
     def inside(self, *names: str) -> Fields:
         """Return a nested object; one without fields when there is none."""
-        found: Any = self._values
+        found = self
         for name in names:
-            found = found.get(name) if isinstance(found, dict) else None
-        return Fields(found if isinstance(found, dict) else {}, self._at(".".join(names)))
+            value = found._values.get(name)
+            found = found._within(value if isinstance(value, dict) else {}, found._at(name))
+        return found
 
     def each(self, name: str) -> tuple[Fields, ...]:
         """Return a list's objects. Raises Unparseable for a list of anything else."""
         return tuple(
-            Fields(item, path) if isinstance(item, dict) else self.refuse(name, "not objects")
+            self._within(item, path) if isinstance(item, dict) else self.refuse(name, "not objects")
             for path, item in self._items(name)
         )
 
@@ -174,7 +176,7 @@ class Fields:
         value = self._values.get(name)
         if value is None or value == "":
             return None
-        if isinstance(value, bool) or not isinstance(value, int | str):
+        if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
             self.refuse(name, "not a number")
         return str(value)
 
@@ -189,24 +191,16 @@ class Fields:
         for index, item in enumerate(value):
             yield f"{self._at(name)}.{index}", item
 
+    def _within(self, values: Mapping[str, Any], path: str) -> Fields:
+        return Fields(values, path, any_case=self._any_case)
+
     def _at(self, name: str) -> str:
         return f"{self._path}.{name}" if self._path else name
 
 
-def document(body: bytes, *, lower_case: bool = False) -> Fields:
-    """Read a body that is one JSON object, its names in lower case if asked. Raises Unparseable."""
-    try:
-        value = json.loads(
-            body,
-            parse_float=_Fraction,
-            parse_constant=_Fraction,
-            object_pairs_hook=_lower_case if lower_case else dict,
-        )
-    except (ValueError, RecursionError):
-        raise Unparseable("the body is not JSON") from None
-    if not isinstance(value, dict):
-        raise Unparseable("the body is not an object")
-    return Fields(value)
+def document(body: bytes, *, any_case: bool = False) -> Fields:
+    """Read a body that is one JSON object. Raises Unparseable."""
+    return Fields(json_object(body), any_case=any_case)
 
 
 @contextmanager
@@ -220,11 +214,6 @@ def refusals() -> Iterator[None]:
             for error in wrong.errors(include_input=False, include_context=False)
         }
         raise Unparseable("; ".join(sorted(places)[:5])) from None
-
-
-def digest(body: bytes) -> str:
-    """Return the identity of a body that has none of its own."""
-    return hashlib.sha256(body).hexdigest()
 
 
 def identity(body: bytes, *names: str, inside: str = "") -> str:
@@ -251,12 +240,8 @@ def place(*, city: str = "", region: str = "", postal_code: str = "", country: s
     )
 
 
-def _lower_case(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {name.lower(): value for name, value in pairs}
-
-
 def _reference(value: Any, path: str) -> str:
-    if isinstance(value, bool | _Fraction) or not isinstance(value, int | str):
+    if isinstance(value, bool) or not isinstance(value, int | str):
         raise Unparseable(f"{path}: not an exact id")
     text = str(value).strip()
     if not text or len(text) > MAX_REFERENCE or _CONTROL.search(text):

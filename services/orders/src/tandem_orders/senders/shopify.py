@@ -45,7 +45,8 @@ from tandem_orders.messages import (
 )
 from tandem_orders.places import Place
 from tandem_orders.scans import Scan
-from tandem_orders.senders.fields import Fields, digest, document, identity, place, refusals
+from tandem_orders.senders.documents import digest
+from tandem_orders.senders.fields import Fields, document, identity, place, refusals
 from tandem_orders.senders.sender import Headers, Sender
 from tandem_orders.senders.shops import channel_named, tender_type, tenders
 from tandem_orders.statuses import Reason, ShipmentStatus
@@ -99,7 +100,7 @@ def dedupe_key(headers: Headers, body: bytes) -> str:
     Shopify repeats a message with its first body, and gives one event id to all subscriptions.
     """
     event = _header(headers, "event-id") or _header(headers, "webhook-id")
-    about = identity(body, "id", "updated_at")
+    about = identity(body, "id", "updated_at") or digest(body)
     return f"{topic_of(headers, body)}:{event}:{about}" if event else digest(body)
 
 

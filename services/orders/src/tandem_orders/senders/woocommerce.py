@@ -35,7 +35,8 @@ from tandem_orders.messages import (
     Unparseable,
 )
 from tandem_orders.places import Place
-from tandem_orders.senders.fields import Fields, digest, document, identity, place, refusals
+from tandem_orders.senders.documents import digest
+from tandem_orders.senders.fields import Fields, document, identity, place, refusals
 from tandem_orders.senders.sender import Headers, Sender
 from tandem_orders.senders.shops import channel_named, tender_type, tenders
 
