@@ -600,6 +600,8 @@ def test_one_event_of_shopify_is_known_across_its_subscriptions() -> None:
         shopify.dedupe_key({"x-shopify-topic": "orders/updated"}, order),
     ]
     assert len({first, *others}) == 5
+    redactions = [encoded({"customer": {"email": name}}) for name in ("a@b.c", "d@e.f")]
+    assert len({shopify.dedupe_key(headers, body) for body in redactions}) == 2
 
 
 # WooCommerce
@@ -1340,6 +1342,7 @@ def test_a_refusal_names_the_place_and_never_what_stands_there() -> None:
             ordered(**changes)
         assert secret.lower() not in str(refused.value).lower()
         assert refused.value.__cause__ is None
+        assert refused.value.__suppress_context__ or refused.value.__context__ is None
 
 
 def test_a_topic_without_a_reader_is_refused() -> None:

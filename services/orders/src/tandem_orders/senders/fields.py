@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NoReturn
@@ -122,10 +122,9 @@ class Fields:
             return None
         if isinstance(value, str) and utc and not re.search(r"(Z|[+-]\d\d:?\d\d)$", value):
             value += "Z"
-        try:
+        with suppress(ValidationError):
             return _INSTANT.validate_python(value)
-        except ValidationError:
-            self.refuse(name, "not a time with an offset")
+        self.refuse(name, "not a time with an offset")
 
     def written_date(self, name: str) -> date | None:
         """Return the calendar date of a time as it was written, at its own offset."""
