@@ -124,7 +124,7 @@ class Fields:
             value += "Z"
         with suppress(ValidationError):
             return _INSTANT.validate_python(value)
-        self.refuse(name, "not a time with an offset")
+        return self.refuse(name, "not a time with an offset")
 
     def written_date(self, name: str) -> date | None:
         """Return the calendar date of a time as it was written, at its own offset."""
