@@ -63,7 +63,7 @@ def parse(topic: str, headers: Headers, body: bytes) -> list[Message]:  # noqa: 
         for parcel in objects(document)
         if "error" not in parcel
     ]
-    if isinstance(document, dict) and not any(number for number, _ in numbered):
+    if isinstance(document, dict) and numbered and numbered[0][0] is None:
         raise Unparseable("a parcel without trackingNumber")
     return [*tracking.limited([_report(parcel, number) for number, parcel in numbered if number])]
 
