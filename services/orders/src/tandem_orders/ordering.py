@@ -509,13 +509,44 @@ def merge_fulfillment(
             created_at=report.occurred_at,
             delivered_at=report.occurred_at if INITIAL[report.type] in ARRIVED else None,
         )
-    after = advanced(after, report.state, report.updated_at or report.occurred_at)
+    else:
+        after = after.model_copy(update={"lines": _grown(order, after, report.lines)})
+    state = _in_words_of(after.type, report.state)
+    after = advanced(after, state, report.updated_at or report.occurred_at)
     known = {parcel.shipment_id for parcel in after.parcels}
     new = [parcels[one.carrier, one.tracking_number] for one in report.parcels]
     joined = (*after.parcels, *(parcel for parcel in new if parcel.shipment_id not in known))
     after = after.model_copy(update={"parcels": joined[:MAX_PARCELS]})
     if after != before:
         changed(draft, after, before, report.updated_at or report.occurred_at)
+
+
+def _grown(
+    order: Order, fulfillment: Fulfillment, reported: Iterable[Any]
+) -> tuple[LineQuantity, ...]:
+    """Return a fulfilment's lines with the units that its sender has added since."""
+    units = {line.line_id: line.quantity for line in fulfillment.lines}
+    counters = order.counters
+    for one in reported:
+        mine = units.get(one.line_id, 0)
+        room = counters[one.line_id].open if one.line_id in counters else 0
+        if fulfillment.state not in RELEASED and min(one.quantity, mine + room) > mine:
+            units[one.line_id] = min(one.quantity, mine + room)
+    return tuple(LineQuantity(line_id=name, quantity=count) for name, count in units.items())
+
+
+def _in_words_of(kind: FulfillmentType, state: FulfillmentState) -> FulfillmentState:
+    """Say a state in the words of a kind: senders that name no kind use those of a pickup."""
+    return _AS_SHIPPED.get(state, state) if kind == "ship" else state
+
+
+_AS_SHIPPED: dict[FulfillmentState, FulfillmentState] = {
+    "proposed": "unfulfilled",
+    "reserved": "allocated",
+    "preparing": "allocated",
+    "ready": "packed",
+    "collected": "shipped",
+}
 
 
 def _within(order: Order, quantities: Iterable[Any]) -> tuple[LineQuantity, ...]:

@@ -37,9 +37,9 @@ class Customer(Strict):
     """Who an order is for, as far as its channel knows. All of it is personal data but the id."""
 
     customer_id: Reference | None = None
-    email: Annotated[str, Field(max_length=254)] | None = None
-    phone: Annotated[str, Field(max_length=64)] | None = None
-    name: Annotated[str, Field(max_length=256)] | None = None
+    email: Annotated[str, Field(max_length=512)] | None = None
+    phone: Annotated[str, Field(max_length=512)] | None = None
+    name: Annotated[str, Field(max_length=512)] | None = None
 
 
 class Tender(Strict):

@@ -37,8 +37,7 @@ class Reading:
 
     def name(self, name: str) -> str | None:
         """Return a text that names something: an id, a code, a place."""
-        value = self.text(name)
-        return value if value and len(value) <= _LONGEST_NAME and value.isprintable() else None
+        return _name(self._members.get(name))
 
     def count(self, name: str) -> int | None:
         """Return an integer of either sign."""
@@ -61,12 +60,10 @@ class Reading:
                 yield Reading(one)
 
     def names(self, name: str) -> tuple[str, ...]:
-        """Return the texts of a list."""
+        """Return the names of a list."""
         value = self._members.get(name)
         listed = value[:_MOST_OBJECTS] if isinstance(value, list | tuple) else ()
-        return tuple(
-            one for one in listed if isinstance(one, str) and 0 < len(one) <= _LONGEST_NAME
-        )
+        return tuple(found for one in listed if (found := _name(one)))
 
     def money(self, name: str) -> tuple[int, str] | None:
         """Return minor units and currency."""
@@ -84,6 +81,12 @@ class Reading:
             return date.fromisoformat(value).isoformat() if value else None
         except ValueError:
             return None
+
+
+def _name(value: object) -> str | None:
+    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_NAME:
+        return None
+    return value if value.isprintable() else None
 
 
 def instant_of(text: str | None) -> datetime | None:

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal, NamedTuple
 
+from pydantic import ValidationError
+
 from tandem_core.clock import rfc3339
 from tandem_core.ids import derived_id
 from tandem_core.journal import Origin
@@ -99,6 +101,10 @@ def _understand(store: Store, message: Message, now: datetime) -> Outcome:
             raise
         except Problem as refusal:
             store.park(message, f"{refusal.code}: {refusal.detail}", now)
+            outcome = "parked"
+        except ValidationError as unfit:
+            where = ", ".join(str(one["loc"]) for one in unfit.errors()[:5])
+            store.park(message, f"UNFIT: {where} of {unfit.title}", now)
             outcome = "parked"
     return outcome
 
