@@ -1112,7 +1112,8 @@ def test_dpd_is_asked_for_a_number_and_does_not_repeat_it() -> None:
     body = dpd_answer(dpd_status("BetweenDepots", "8/17/2026 7:11:26 PM"))
     asked = one(dpd.SENDER, body, ASKED)
     assert (asked.tracking_number, asked.service) == ("05300000000001", "DPD CLASSIC")
-    assert one(dpd.SENDER, body).tracking_number is None
+    with pytest.raises(Unparseable):
+        read(dpd.SENDER, body)
     assert dpd.SENDER.dedupe_key(ASKED, body) != dpd.SENDER.dedupe_key({}, body)
 
 
@@ -1131,12 +1132,14 @@ def test_dpd_is_asked_for_a_number_and_does_not_repeat_it() -> None:
     ],
 )
 def test_dpd_in_our_vocabulary(code: str, expected: ShipmentStatus | None) -> None:
-    (scan,) = one(dpd.SENDER, dpd_answer(dpd_status(code, "8/17/2026 7:11:26 PM"))).scans
+    (scan,) = one(dpd.SENDER, dpd_answer(dpd_status(code, "8/17/2026 7:11:26 PM")), ASKED).scans
     assert scan.status is expected
 
 
 def test_what_dpd_has_not_reached_has_not_happened() -> None:
-    assert one(dpd.SENDER, dpd_answer(dpd_status("Delivered", "", reached="false"))).scans == ()
+    assert (
+        one(dpd.SENDER, dpd_answer(dpd_status("Delivered", "", reached="false")), ASKED).scans == ()
+    )
 
 
 def test_a_fault_of_dpd_is_understood_and_says_nothing() -> None:
@@ -1181,12 +1184,12 @@ anything = st.recursive(
 
 def attempt(sender: Sender, body: bytes) -> None:
     """Whatever comes, it is read or refused as unparseable."""
-    topic = sender.topic_of({}, body)
+    topic = sender.topic_of(ASKED, body)
     assert isinstance(topic, str)
-    assert sender.dedupe_key({}, body) == sender.dedupe_key({}, body) != ""
+    assert sender.dedupe_key(ASKED, body) == sender.dedupe_key(ASKED, body) != ""
     for tried in {topic, *(sender.topics or ())}:
         try:
-            messages = sender.parse(tried, {}, body)
+            messages = sender.parse(tried, ASKED, body)
         except Unparseable:
             continue
         assert all(isinstance(message, ParcelReport) for message in messages)
@@ -1286,7 +1289,7 @@ def test_what_a_sender_calls_its_messages_is_what_it_reads(sender: Sender) -> No
     for body in bodies:
         assert sender.topics is not None
         assert sender.topic_of({}, body) in sender.topics
-        assert read(sender, body)
+        assert read(sender, body, ASKED)
 
 
 def test_numbers_keep_their_digits() -> None:

@@ -2,9 +2,8 @@
 
     Envelope > Body > getTrackingDataResponse > trackingresult > shipmentInfo, statusInfo*
 
-DPD does not repeat the number of the parcel: who asks says it in the header
-`x-tandem-tracking-number`; without that the report names no parcel. Times are local and American
-in form, places are "Puurs (BE)". A fault is understood and says nothing of a parcel. Nothing is
+DPD does not repeat the number of the parcel: who asks passes it on in the header
+`x-tandem-tracking-number`. Times are local and American in form, places are "Puurs (BE)". A fault is understood and says nothing of a parcel. Nothing is
 decided here.
 """
 
@@ -70,17 +69,20 @@ def parse(topic: str, headers: Headers, body: bytes) -> list[Message]:
 
 
 def _report(result: Element, asked: str | None) -> ParcelReport:
+    own = element_text(result, "shipmentInfo", "parcelLabelNumber")
+    number = tracking.tracking_number(own) or asked
+    if number is None:
+        raise Unparseable(f"an answer that names no parcel, without {NUMBER_HEADER}")
     scans = tracking.history(
         _scan(status)
         for status in elements(result, "statusInfo")
         # The steps still to come are listed too.
         if element_text(status, "statusHasBeenReached") != "false"
     )
-    own = element_text(result, "shipmentInfo", "parcelLabelNumber")
     return ParcelReport(
         provider=CARRIER,
         carrier=CARRIER,
-        tracking_number=tracking.tracking_number(own) or asked,
+        tracking_number=number,
         scans=scans,
         service=element_text(result, "shipmentInfo", "serviceDescription", "content", "content"),
     )
