@@ -3,8 +3,8 @@
     Envelope > Body > getTrackingDataResponse > trackingresult > shipmentInfo, statusInfo*
 
 DPD does not repeat the number of the parcel: who asks passes it on in the header
-`x-tandem-tracking-number`. Times are local and American in form, places are "Puurs (BE)". A fault is understood and says nothing of a parcel. Nothing is
-decided here.
+`x-tandem-tracking-number`. Times are local and American in form, places are "Puurs (BE)". A fault
+is understood and says nothing of a parcel. Nothing is decided here.
 """
 
 from __future__ import annotations
