@@ -1,4 +1,4 @@
-"""Texts: the language that is wanted, values as each language writes them, catalogues that agree."""
+"""Texts: the language wanted, values as each language writes them, catalogues that agree."""
 
 from __future__ import annotations
 
