@@ -97,16 +97,19 @@ def by_the_book(history: Sequence[Scan]) -> ShipmentStatus:
         ),
     )
     status = S.PENDING
+    going_back = False
     for scan in walk:
         said = scan.status
         assert said is not None
         undoes = scan.reversal or said is S.RETURNED or (said is S.RETURNING)
+        if undoes:
+            going_back = said is S.RETURNING and not scan.reversal
         if status is S.RETURNED and not scan.reversal:
             continue
         if status is S.DELIVERED and not undoes:
             continue
         status = said
-    return status
+    return S.RETURNED if status is S.DELIVERED and going_back else status
 
 
 def head(shipment: Shipment) -> str:

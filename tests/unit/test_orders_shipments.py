@@ -106,8 +106,11 @@ def test_a_return_to_the_sender_moves_a_delivered_parcel_and_its_later_scans_cou
     assert fold(PARCEL, [*JOURNEY, *back]).status is S.IN_TRANSIT
 
 
-def test_a_return_dated_before_the_delivery_does_not_undo_it() -> None:
-    assert fold(PARCEL, [*JOURNEY, scan(S.RETURNING, after(49))]).status is S.DELIVERED
+def test_what_is_delivered_on_its_way_back_is_back_with_its_sender() -> None:
+    returning = [*JOURNEY, scan(S.RETURNING, after(49))]
+    assert fold(PARCEL, returning).status is S.RETURNED
+    retracted = scan(S.IN_TRANSIT, after(49.5), reversal=True)
+    assert fold(PARCEL, [*returning, retracted]).status is S.DELIVERED
 
 
 def test_a_retracted_delivery_reopens_the_parcel_and_it_can_be_delivered_again() -> None:

@@ -425,14 +425,16 @@ def merge(draft: Draft, report: OrderReport, parcels: dict[tuple[str, str], Parc
     order = draft.placed
     if order.reported_at is None or report.updated_at > order.reported_at:
         _describe(draft, report)
-    for refund in sorted(report.refunds, key=lambda one: (one.occurred_at, one.external_id)):
-        merge_refund(draft, refund)
-    for fulfillment in sorted(
-        report.fulfillments, key=lambda one: (one.occurred_at, one.external_id)
-    ):
+    for fulfillment in sorted(report.fulfillments, key=_by_time):
         merge_fulfillment(draft, fulfillment, parcels)
+    for refund in sorted(report.refunds, key=_by_time):
+        merge_refund(draft, refund)
     _merge_cancellation(draft, report)
     draft.settle()
+
+
+def _by_time(report: FulfillmentReport | RefundReport) -> tuple[datetime, str]:
+    return report.occurred_at, report.external_id
 
 
 def _describe(draft: Draft, report: OrderReport) -> None:
@@ -462,8 +464,7 @@ def _describe(draft: Draft, report: OrderReport) -> None:
         changes["customer"] = customer
     if not order.erased and report.destination and report.destination != order.destination:
         changes["destination"] = report.destination
-    if not changes:
-        return
+    # Recorded also without a change: an older report must not describe it after this one.
     about = draft.about(report.updated_at) | {"customer_id": customer.customer_id}
     draft.record(OrderUpdated(**about, reported_at=report.updated_at, **changes))
 

@@ -8,7 +8,8 @@ The rule, over mapped and dated reports by (time, rank, scan, report):
 
     the latest report wins, but
     a delivery is left only by a return or a retraction that comes after it, and
-    a completed return is left only by a retraction that comes after it.
+    a completed return is left only by a retraction that comes after it, and
+    what is delivered on its way back is returned.
 
 Undated reports decide only while there are no others. Unmapped ones never do.
 """
@@ -85,7 +86,10 @@ class Summary(Strict):
             return returned
         delivered, left = self.highest("delivered"), self.highest("left")
         if delivered and not (left and left.order > delivered.order):
-            return delivered
+            # A parcel on its way back is delivered to whom it came from.
+            back = left and left.status is ShipmentStatus.RETURNING and not left.reversal
+            status = ShipmentStatus.RETURNED if back else delivered.status
+            return delivered.model_copy(update={"status": status})
         return self.highest("latest")
 
     def without_signatures(self) -> Summary:

@@ -14,12 +14,12 @@ from tandem_orders import notifications, ordering, timeline, tracking_links
 from tandem_orders.messages import Contact
 from tandem_orders.notifications import Circumstances, Milestone, Recipient
 from tandem_orders.ordering import Draft
-from tandem_orders.orders import Customer, Order
+from tandem_orders.orders import Order
 from tandem_orders.preferences import Preferences, PreferencesChanged
 from tandem_orders.shipments import without_person
 from tandem_orders.statuses import ShipmentStatus
 from tandem_orders.store import Store, contact_key, envelope_of, notified_key
-from tandem_orders.use_cases.orders import identifiers
+from tandem_orders.use_cases.orders import contact_of, identifiers
 
 _PAGE = 100
 _MAX_PAGES = 100
@@ -75,7 +75,7 @@ def claim_if_known(store: Store, order_id: str, origin: Origin, now: datetime) -
     order = store.load_order(order_id).existing
     if order.customer.customer_id is not None:
         return
-    contacts = identifiers(_contact(order.customer))
+    contacts = identifiers(contact_of(order.customer))
     if not contacts:
         return
     customer_id = store.customer_of(store.table.get(*map(contact_key, contacts)))
@@ -282,7 +282,7 @@ def erase_order(store: Store, order_id: str, origin: Origin, now: datetime) -> N
     until_written(lambda: store.journal.erase_private(store.order_entries(order_id)))
     for shipment_id in _shipment_ids(order):
         _erase_parcel(store, shipment_id, order_id)
-    for contact in identifiers(_contact(order.customer)):
+    for contact in identifiers(contact_of(order.customer)):
         store.forget_contact(contact, order_id)
     until_written(lambda: store.journal.erase_private(store.customer_entries(_guest(order_id))))
 
@@ -297,10 +297,6 @@ def _erase_parcel(store: Store, shipment_id: str, order_id: str) -> None:
                 store.journal.erase_private(store.shipment_entries(shipment_id))
 
     until_written(attempt)
-
-
-def _contact(customer: Customer) -> Contact:
-    return Contact(email=customer.email, phone=customer.phone, name=customer.name)
 
 
 def _guest(order_id: str) -> str:

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from tandem_core.clock import rfc3339
 from tandem_core.ids import derived_id
 from tandem_core.journal import Origin
-from tandem_core.problems import Busy, Problem
+from tandem_core.problems import Busy, Problem, Unprocessable
 from tandem_orders import messages
 from tandem_orders.messages import ParcelReport, Unparseable
 from tandem_orders.ordering import FulfillmentNotFound, order_id_of
@@ -159,7 +159,7 @@ def _report_fulfilment_scans(
     """
     told = report.fulfillment
     if told is None:
-        raise OrderNotFound("The report names neither a parcel nor a fulfilment")
+        raise Unprocessable("The report names neither a parcel nor a fulfilment")
     order, _ = orders.get_order(store, order_id_of(told.source, told.order_external_id))
     for fulfillment in order.fulfillments:
         if fulfillment.external_id == told.external_id:

@@ -38,7 +38,7 @@ from tandem_orders.messages import (
 )
 from tandem_orders.order_facts import FulfillmentChanged, OrderFact
 from tandem_orders.ordering import Draft, order_id_of
-from tandem_orders.orders import Order
+from tandem_orders.orders import Customer, Order
 from tandem_orders.shipment_changes import Registration
 from tandem_orders.shipments import Link
 from tandem_orders.store import (
@@ -260,13 +260,18 @@ def report_order(store: Store, report: OrderReport, origin: Origin, now: datetim
     def attempt() -> None:
         loaded = store.load_order(order_id, *map(contact_key, contacts))
         draft = Draft(loaded.order, now)
-        answer, claims = None, []
+        customer_id = report.customer_id or store.customer_of(loaded.items)
+        answer, new = None, contacts
         if loaded.order is None:
-            customer_id = report.customer_id or store.customer_of(loaded.items)
             answer = (ordering.place(draft, report, customer_id), placed_key(order_id))
-            claims = store.guest_claims(order_id, contacts) if customer_id is None else []
+        else:
+            known = identifiers(contact_of(loaded.order.customer))
+            new = tuple(one for one in contacts if one not in known)
         named = parcels.named(store, _references(report.fulfillments), order_id, now)
         ordering.merge(draft, report, named)
+        if customer_id is not None:
+            ordering.claim(draft, customer_id)
+        claims = store.guest_claims(order_id, new) if customer_id is None else []
         if draft.facts:
             store.append_order(loaded.head, draft, origin, answer, claims)
 
@@ -384,6 +389,10 @@ def register_parcels(  # noqa: PLR0913
 
 def _references(fulfillments: Iterable[FulfillmentReport]) -> list[ParcelReference]:
     return [reference for one in fulfillments for reference in one.parcels]
+
+
+def contact_of(customer: Customer) -> Contact:
+    return Contact(email=customer.email, phone=customer.phone, name=customer.name)
 
 
 def identifiers(contact: Contact) -> tuple[Identifier, ...]:

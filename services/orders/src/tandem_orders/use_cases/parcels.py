@@ -9,7 +9,7 @@ from typing import NamedTuple
 from tandem_core.journal import LostRace, Origin, check_replay, entry_of, until_written
 from tandem_core.table import Item, Key
 from tandem_orders import generations, shipment_changes
-from tandem_orders.carriers import canonical
+from tandem_orders.carriers import canonical, canonical_number
 from tandem_orders.fulfillments import Parcel
 from tandem_orders.messages import ParcelReference, ParcelReport
 from tandem_orders.scans import Scan
@@ -59,15 +59,15 @@ def named(
     """Return the parcels that an order means by carrier and number, as its senders write them."""
     found = {}
     for one in references:
-        carrier = canonical(one.carrier)
-        known, _ = store.parcels_of(carrier, one.tracking_number)
+        carrier, number = canonical(one.carrier), canonical_number(one.tracking_number)
+        known, _ = store.parcels_of(carrier, number)
         generation, _ = generations.to_register(
             [each.shipment for each in known], order_id, None, now
         )
         found[one.carrier, one.tracking_number] = Parcel(
-            shipment_id=blank(carrier, one.tracking_number, generation).id,
+            shipment_id=blank(carrier, number, generation).id,
             carrier=carrier,
-            tracking_number=one.tracking_number,
+            tracking_number=number,
         )
     return found
 
@@ -101,7 +101,7 @@ def register(  # noqa: PLR0913
     (parcel, order, fulfilment) is the business fact: whoever registers it again gets the first
     answer. Raises TooManyOrders.
     """
-    carrier = canonical(carrier)
+    carrier, tracking_number = canonical(carrier), canonical_number(tracking_number)
     link = told.link
 
     def attempt() -> Registered:
@@ -161,8 +161,8 @@ def report_parcel(store: Store, report: ParcelReport, origin: Origin, now: datet
     One read and one write when all that is new is among the newest scans; no write without news.
     """
     carrier = canonical(report.carrier or report.provider)
-    number = report.tracking_number
-    assert number is not None  # noqa: S101  the inbox has put the number in
+    assert report.tracking_number is not None  # noqa: S101  the inbox has put the number in
+    number = canonical_number(report.tracking_number)
     newest = sorted(report.scans, key=lambda one: one.occurred_at or _UNDATED, reverse=True)
 
     def attempt() -> None:
@@ -263,7 +263,7 @@ def _generation(  # noqa: PLR0913
 
 def current(store: Store, carrier: str, tracking_number: str) -> LoadedShipment:
     """Return the parcel that a number means now. Raises ShipmentNotFound."""
-    known, _ = store.parcels_of(canonical(carrier), tracking_number)
+    known, _ = store.parcels_of(canonical(carrier), canonical_number(tracking_number))
     if not known:
         raise ShipmentNotFound(f"Nothing is known of {carrier} {tracking_number}")
     return known[-1]
