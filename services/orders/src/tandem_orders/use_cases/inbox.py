@@ -52,9 +52,12 @@ class Replayed(NamedTuple):
 def receive(
     store: Store, sender: Sender, headers: Mapping[str, str], body: bytes, now: datetime
 ) -> Received:
-    """Keep a verified message, once, in one write. Topics without a meaning are kept untold."""
+    """Keep a verified message, once, in one write. Topics without a meaning are kept untold.
+
+    A message that does not even tell its topic is no such: somebody has to see it.
+    """
     topic = sender.topic_of(headers, body)
-    ignored = sender.topics is not None and topic not in sender.topics
+    ignored = bool(topic) and sender.topics is not None and topic not in sender.topics
     message_id = derived_id("msg", sender.name, sender.dedupe_key(headers, body))
     kept = store.receive(
         Message(
@@ -90,6 +93,8 @@ def _understand(store: Store, message: Message, now: datetime) -> Outcome:
     sender, _ = SENDERS[message.source]
     try:
         reports = sender.parse(message.topic, message.headers, message.body)
+        if not message.topic and not reports:
+            raise Unparseable("the message does not tell its topic")
     except Unparseable as why:
         store.park(message, f"UNPARSEABLE: {why}", now)
         return "parked"
