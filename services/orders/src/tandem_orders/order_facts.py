@@ -24,13 +24,15 @@ from tandem_orders.places import Place
 
 
 class OrderFact(Document):
-    """What every fact says. `occurred_at` is when it happened, however late it was reported."""
+    """What every fact says. `occurred_at` is when it happened, however late it was reported;
+    `number` is the order's name among people."""
 
     order_id: str
     source: Reference
     external_id: Reference
     channel: Channel
     customer_id: Reference | None = None
+    number: Reference | None = None
     occurred_at: Instant
 
     @property
@@ -44,7 +46,6 @@ class OrderPlaced(OrderFact):
 
     private = frozenset({"customer", "destination"})
 
-    number: Reference | None = None
     placed_at: Instant
     currency: Currency
     lines: tuple[OrderLine, ...]
@@ -75,7 +76,6 @@ class OrderUpdated(OrderFact):
 
     private = frozenset({"customer", "destination"})
 
-    number: Reference | None = None
     source_state: str | None = None
     reported_at: Instant | None = None
     added: tuple[OrderLine, ...] = ()

@@ -99,6 +99,7 @@ class Draft:
             "external_id": order.external_id,
             "channel": order.channel,
             "customer_id": order.customer.customer_id,
+            "number": order.number,
             "occurred_at": occurred_at,
         }
 
@@ -458,14 +459,15 @@ def _describe(draft: Draft, report: OrderReport) -> None:
         changes["added"] = added
     if report.source_state != order.source_state:
         changes["source_state"] = report.source_state
-    if report.number and report.number != order.number:
-        changes["number"] = report.number
     if not order.erased and customer != order.customer:
         changes["customer"] = customer
     if not order.erased and report.destination and report.destination != order.destination:
         changes["destination"] = report.destination
     # Recorded also without a change: an older report must not describe it after this one.
-    about = draft.about(report.updated_at) | {"customer_id": customer.customer_id}
+    about = draft.about(report.updated_at) | {
+        "customer_id": customer.customer_id,
+        "number": report.number or order.number,
+    }
     draft.record(OrderUpdated(**about, reported_at=report.updated_at, **changes))
 
 
