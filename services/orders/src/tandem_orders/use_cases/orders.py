@@ -264,6 +264,9 @@ def report_order(store: Store, report: OrderReport, origin: Origin, now: datetim
         answer, new = None, contacts
         if loaded.order is None:
             answer = (ordering.place(draft, report, customer_id), placed_key(order_id))
+        elif loaded.order.erased:
+            # Who ordered was to be forgotten, whatever its sender still says of them.
+            customer_id, new = None, ()
         else:
             known = identifiers(contact_of(loaded.order.customer))
             new = tuple(one for one in contacts if one not in known)
