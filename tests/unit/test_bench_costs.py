@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tools.bench.loyalty.operations import TWO_CALLS_FIVE_UNITS
+from tools.bench.loyalty.report import Measured, broken_bounds
 from tools.bench.meter import Cost
-from tools.bench.operations import TWO_CALLS_FIVE_UNITS, Sample
-from tools.bench.report import Measured, broken_bounds
+from tools.bench.samples import Sample
 from tools.bench.sizes import (
     Wire,
     attribute_bytes,

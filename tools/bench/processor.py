@@ -10,17 +10,17 @@ import gc
 import statistics
 import time
 
+from tools.bench.front import Front
 from tools.bench.meter import Meter
-from tools.bench.operations import Sample
-from tools.bench.shop import Shop
+from tools.bench.samples import Sample
 
 _ROUNDS = 9
 _ROUND_SECONDS = 0.04
 
 
-def microseconds(meter: Meter, shop: Shop, sample: Sample) -> float:
+def microseconds(meter: Meter, front: Front, sample: Sample) -> float:
     """Return the median over several rounds of the mean time of one execution."""
-    shop.now = sample.now
+    front.now = sample.now
     once = _seconds(meter, sample, 3) / 3
     repeats = max(int(_ROUND_SECONDS / once), 5)
     gc.collect()

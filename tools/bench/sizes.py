@@ -1,6 +1,6 @@
 """What DynamoDB weighs and charges: bytes of items as they go over the wire, and read units.
 
-Write units are not computed here: the engine reports them, per table and per index.
+The engine reports write units, per table and per index, but for a write that its condition refused.
 Source: Amazon DynamoDB Developer Guide, "DynamoDB Item sizes and formats" and "capacity modes".
 """
 
@@ -46,6 +46,11 @@ def _number_bytes(text: str) -> int:
 def units_of_reading_one(size: int) -> float:
     """Return the units of a strongly consistent read of one item; an absent one has size 0."""
     return max(math.ceil(size / READ_UNIT_BYTES), 1)
+
+
+def units_of_write(size: int) -> float:
+    """Return the units of writing one item, or of trying to; a transaction takes them twice."""
+    return max(math.ceil(size / WRITE_UNIT_BYTES), 1)
 
 
 def units_of_query(sizes: Iterable[int], *, consistent: bool) -> float:

@@ -8,32 +8,22 @@ entry that carries a snapshot.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from tandem_core.clock import rfc3339
 from tandem_core.table import Table
 from tandem_loyalty.store import account_key
-from tools.bench.meter import Cost, Meter
-from tools.bench.shop import STAFF, TILL, WEB_SHOP, Caller, Repeat, Shop
+from tools.bench.front import STAFF, TILL, WEB_SHOP, Caller
+from tools.bench.loyalty.shop import Shop
+from tools.bench.samples import BARE_GET, Notebook, Sample
 
 _ACCOUNT = "/accounts/{account_id}"
 _REDEMPTION = _ACCOUNT + "/redemptions/{redemption_id}"
 
-BARE_GET = "bare read of one item"
 FIRST_PURCHASE = "accumulate, first of all"
 TWO_CALLS_FIVE_UNITS = ("accumulate, till", "accumulate, web, pending", "authorize")
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One execution: what it cost, and how to run it again at the same moment."""
-
-    cost: Cost
-    again: Repeat
-    now: datetime
 
 
 @dataclass(slots=True)
@@ -41,10 +31,9 @@ class Member:
     """An account that operations are run on."""
 
     shop: Shop
-    meter: Meter
+    notebook: Notebook
     table: Table
     account_id: str
-    samples: dict[str, list[Sample]] = field(default_factory=dict)
 
     def round(self) -> None:
         self.shop.later(minutes=5)
@@ -57,20 +46,14 @@ class Member:
         purchase = {"purchase": self.shop.purchase("pos")}
         self.ask(operation, TILL, f"POST {_ACCOUNT}/accumulate", purchase)
 
-    def measured(self, operation: str, run: Callable[[], Any]) -> Any:
-        with self.meter.counting() as cost:
-            answer = run()
-        self.samples.setdefault(operation, []).append(Sample(cost, run, self.shop.now))
-        return answer
-
     def ask(
         self, operation: str, caller: Caller, route: str, body: Any = None, **parts: Any
     ) -> Any:
         request = self.shop.request(caller, route, body, account_id=self.account_id, **parts)
-        return self.measured(operation, request)
+        return self.notebook.measured(operation, request)
 
     def _reads(self) -> None:
-        self.measured(BARE_GET, lambda: self.table.get(account_key(self.account_id)))
+        self.notebook.measured(BARE_GET, lambda: self.table.get(account_key(self.account_id)))
         self.ask("get account", TILL, f"GET {_ACCOUNT}")
         self.ask("balance, now", TILL, f"GET {_ACCOUNT}/balance")
         before = {"as_of": rfc3339(self.shop.now - timedelta(hours=1))}
@@ -84,8 +67,8 @@ class Member:
         at_till = self.shop.request(
             TILL, route, {"purchase": self.shop.purchase("pos")}, account_id=self.account_id
         )
-        self.measured("accumulate, till", at_till)
-        self.measured("accumulate, replayed", at_till)
+        self.notebook.measured("accumulate, till", at_till)
+        self.notebook.measured("accumulate, replayed", at_till)
         order = self.shop.purchase("web")
         self.ask("accumulate, web, pending", WEB_SHOP, route, {"purchase": order})
         refund = {
@@ -93,7 +76,9 @@ class Member:
             "order_id": order["order_id"],
             "lines": [{"line_id": line["line_id"], "quantity": 1} for line in order["lines"]],
         }
-        self.measured("order reversal by event", self.shop.event("refund.succeeded", refund))
+        self.notebook.measured(
+            "order reversal by event", self.shop.event("refund.succeeded", refund)
+        )
 
     def _spends(self) -> None:
         self._spend("void", None)
@@ -115,15 +100,12 @@ class Member:
         self.ask("adjust", STAFF, f"POST {_ACCOUNT}/adjust", body)
 
 
-def enrol(shop: Shop, meter: Meter, table: Table, enrolments: list[Sample]) -> Member:
+def enrol(shop: Shop, notebook: Notebook, table: Table) -> tuple[Member, Sample]:
     """Open an account as most are: known by the retailer's id and by an e-mail address."""
     unique = uuid.uuid4()
     body = {
         "customer_id": f"cus_{unique.hex[:26].upper()}",
         "identifiers": [{"type": "email", "value": f"{unique.hex[:12]}@example.com"}],
     }
-    request = shop.request(WEB_SHOP, "POST /accounts", body)
-    with meter.counting() as cost:
-        account = request()
-    enrolments.append(Sample(cost, request, shop.now))
-    return Member(shop, meter, table, account["id"])
+    account, sample = notebook.taken(shop.request(WEB_SHOP, "POST /accounts", body))
+    return Member(shop, notebook, table, account["id"]), sample

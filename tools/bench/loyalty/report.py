@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
 
-from tools.bench.operations import BARE_GET, TWO_CALLS_FIVE_UNITS, Sample
-from tools.bench.sizes import attribute_bytes
+from tools.bench.loyalty.operations import TWO_CALLS_FIVE_UNITS
+from tools.bench.samples import BARE_GET, Sample
+from tools.bench.tables import listed, sent_again, spread, write_units
 
 MAX_CALLS = 2
 MAX_WRITE_UNITS = 5
@@ -40,14 +40,8 @@ def show(console: Console, histories: Sequence[Measured]) -> None:
         "Write units: table + indexes; where operations differ, the usual one and the worst.\n"
         "Processor time: as a multiple of one bare read of one item through the same client.\n"
     )
-    again = sum(
-        sample.cost.requests - len(sample.cost.calls)
-        for history in histories
-        for samples in history.samples.values()
-        for sample in samples
-    )
-    if again:
-        console.print(f"The client sent {again} requests again, since the engine was slow.\n")
+    every = [one for history in histories for taken in history.samples.values() for one in taken]
+    sent_again(console, [sample.cost for sample in every])
     console.print(_bytes(histories))
     console.print(_shares(histories[-1].samples))
 
@@ -91,9 +85,9 @@ def _units(histories: Sequence[Measured]) -> Table:
         found = [(history, history.samples.get(operation, ())) for history in histories]
         table.add_row(
             operation,
-            *(_spread(len(one.cost.calls) for one in samples) for _, samples in found),
-            *(_write_units(samples) for _, samples in found),
-            *(_spread(one.cost.read_units for one in samples) for _, samples in found),
+            *(spread(len(one.cost.calls) for one in samples) for _, samples in found),
+            *(write_units([one.cost for one in samples]) for _, samples in found),
+            *(spread(one.cost.read_units for one in samples) for _, samples in found),
             *(
                 f"{history.microseconds[operation] / history.microseconds[BARE_GET]:.1f}"
                 for history, _ in found
@@ -114,8 +108,8 @@ def _bytes(histories: Sequence[Measured]) -> Table:
         found = [history.samples.get(operation, ()) for history in histories]
         table.add_row(
             operation,
-            *(_spread(one.cost.head_bytes for one in samples) for samples in found),
-            *(_spread(one.cost.entry_bytes for one in samples) for samples in found),
+            *(spread(one.cost.head_bytes for one in samples) for samples in found),
+            *(spread(one.cost.entry_bytes for one in samples) for samples in found),
         )
     return table
 
@@ -124,32 +118,7 @@ def _shares(samples: Mapping[str, Sequence[Sample]]) -> str:
     """Say what weighs most in the heaviest accrual at a till and in the head it left."""
     heaviest = max(samples["accumulate, till"], key=lambda one: one.cost.entry_bytes).cost
     entry = heaviest.entries[-1]
-    lines = ["Heaviest entry of a till, by attribute: " + _listed(attribute_bytes(entry))]
+    lines = ["Heaviest entry of a till, by attribute: " + listed(entry)]
     if heaviest.head:
-        lines.append("Its head: " + _listed(attribute_bytes(heaviest.head)))
+        lines.append("Its head: " + listed(heaviest.head))
     return "\n".join(lines)
-
-
-def _listed(sizes: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {size}" for name, size in sizes.items())
-
-
-def _write_units(samples: Sequence[Sample]) -> str:
-    costs = sorted((sample.cost for sample in samples), key=lambda cost: cost.write_units)
-    if not costs:
-        return ""
-    usual, worst = costs[(len(costs) - 1) // 2], costs[-1]
-    text = f"{usual.table_units:g} + {usual.index_units:g}" if usual.write_units else "0"
-    if worst.write_units > usual.write_units:
-        text += f" .. {worst.table_units:g} + {worst.index_units:g}"
-    return text
-
-
-def _spread(values: Iterable[float]) -> str:
-    """Render the usual value, and the largest one where they differ."""
-    ordered = sorted(values)
-    if not ordered:
-        return ""
-    usual = statistics.median_low(ordered)
-    most = "" if ordered[-1] == usual else f" .. {ordered[-1]:g}"
-    return f"{usual:g}{most}"

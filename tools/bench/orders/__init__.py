@@ -1,0 +1,1 @@
+"""What orders' operations cost, and the whole way of a scan, on parcels short and long."""

@@ -1,0 +1,45 @@
+"""How costs are written in a table that a person reads."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+
+from tools.bench.meter import Cost
+from tools.bench.sizes import Wire, attribute_bytes
+
+
+def spread(values: Iterable[float]) -> str:
+    """Render the usual value, and the largest one where they differ."""
+    ordered = sorted(values)
+    if not ordered:
+        return ""
+    usual = statistics.median_low(ordered)
+    most = "" if ordered[-1] == usual else f" .. {ordered[-1]:g}"
+    return f"{usual:g}{most}"
+
+
+def write_units(costs: Sequence[Cost]) -> str:
+    """Render the write units of table + indexes, the usual ones and the worst."""
+    ordered = sorted(costs, key=lambda cost: cost.write_units)
+    if not ordered:
+        return ""
+    usual, worst = ordered[(len(ordered) - 1) // 2], ordered[-1]
+    text = f"{usual.table_units:g} + {usual.index_units:g}" if usual.write_units else "0"
+    if worst.write_units > usual.write_units:
+        text += f" .. {worst.table_units:g} + {worst.index_units:g}"
+    return text
+
+
+def listed(item: Wire) -> str:
+    """Render the bytes of an item's attributes, heaviest first."""
+    return ", ".join(f"{name} {size}" for name, size in attribute_bytes(item).items())
+
+
+def sent_again(console: Console, costs: Iterable[Cost]) -> None:
+    """Say how many requests the client had to send again; they are no calls of the service's."""
+    again = sum(cost.requests - len(cost.calls) for cost in costs)
+    if again:
+        console.print(f"The client sent {again} requests again, since the engine was slow.\n")
