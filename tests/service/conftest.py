@@ -1,20 +1,14 @@
-"""The loyalty service in one process: its real Chalice app and consumers, over moto."""
+"""The services in one process: their real Chalice apps and consumers, over moto."""
 
 from __future__ import annotations
 
-import itertools
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
-from tandem_core import http, outbox, settings, table
-from tandem_core.auth import ROLE_SCOPES, Role
 from tandem_core.clock import rfc3339
 from tandem_core.events import Envelope, envelope_json
 from tandem_core.journal import Entry, entry_of
@@ -22,72 +16,17 @@ from tandem_core.table import Table
 from tandem_loyalty import consumers, main
 from tandem_loyalty import store as store_module
 from tandem_loyalty.store import Store
+from tests.service.orders_service import Orders, orders_service
+from tests.service.services import BUS, START, Reply, Service, running, tell_time
 
-BUS = "tandem-test"
-START = datetime(2026, 3, 10, 9, 30, tzinfo=UTC)
-
-
-@dataclass
-class Reply:
-    status: int
-    body: Any
-    headers: dict[str, str]
-
-    @property
-    def replayed(self) -> bool:
-        return self.headers.get("Idempotent-Replayed") == "true"
+__all__ = ["BUS", "START", "Loyalty", "Orders", "Reply", "purchase"]
 
 
 @dataclass
-class Loyalty:
+class Loyalty(Service[Store]):
     """A shop's view of the service: requests, events and a clock that stands still."""
 
-    store: Store
-    now: datetime = START
-    keys: Iterator[int] = field(default_factory=itertools.count)
-
-    def call(  # noqa: PLR0913
-        self,
-        method: str,
-        route: str,
-        body: Any = None,
-        *,
-        role: str = "integration",
-        subject: str = "shop",
-        key: str | None = None,
-        scope: str | None = None,
-        store_id: str = "store_12",
-        headers: dict[str, str] | None = None,
-        raw: str | None = None,
-        query: dict[str, str] | None = None,
-        **parts: str,
-    ) -> Reply:
-        """Call a route as API Gateway would, behind the authorizer."""
-        resource = "/v1" + route
-        sent = {"Content-Type": "application/json", **(headers or {})}
-        if method == "POST" and key != "":
-            sent.setdefault("Idempotency-Key", key or f"key-{next(self.keys)}")
-        scopes = " ".join(ROLE_SCOPES[Role(role)]) if scope is None else scope
-        terminal = {"store_id": store_id, "terminal_id": "till_3"} if role == "terminal" else {}
-        event = {
-            "requestContext": {
-                "resourcePath": resource,
-                "httpMethod": method,
-                "path": resource.format(**parts),
-                "authorizer": {"sub": subject, "role": role, "scope": scopes, **terminal},
-            },
-            "headers": sent,
-            "multiValueQueryStringParameters": {k: [v] for k, v in (query or {}).items()} or None,
-            "pathParameters": parts,
-            "stageVariables": None,
-            "isBase64Encoded": False,
-            "body": raw if raw is not None else None if body is None else json.dumps(body),
-        }
-        answer = main.app(event, None)
-        return Reply(answer["statusCode"], json.loads(answer["body"]), answer["headers"])
-
-    def later(self, **span: float) -> None:
-        self.now += timedelta(**span)
+    app = main.app
 
     def enrol(self, **body: Any) -> str:
         """Open an account and return its id."""
@@ -193,63 +132,20 @@ def purchase(
     }
 
 
-def create_table(name: str) -> None:
-    boto3.client("dynamodb").create_table(
-        TableName=name,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[
-            {"AttributeName": attribute, "AttributeType": "S"}
-            for attribute in ("pk", "sk", "subject", "at", "due_shard", "due_at")
-        ],
-        KeySchema=[
-            {"AttributeName": "pk", "KeyType": "HASH"},
-            {"AttributeName": "sk", "KeyType": "RANGE"},
-        ],
-        GlobalSecondaryIndexes=[
-            _index("ledger", "subject", "at", "ALL"),
-            _index("due", "due_shard", "due_at", "KEYS_ONLY"),
-        ],
-    )
-
-
-def _index(name: str, partition: str, sort: str, projection: str) -> Any:
-    return {
-        "IndexName": name,
-        "KeySchema": [
-            {"AttributeName": partition, "KeyType": "HASH"},
-            {"AttributeName": sort, "KeyType": "RANGE"},
-        ],
-        "Projection": {"ProjectionType": projection},
-    }
-
-
 @pytest.fixture
 def loyalty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loyalty]:
     """A fresh loyalty service. `loyalty.now` is its clock."""
-    environment = {
-        "TANDEM_SERVICE": "loyalty",
-        "TANDEM_STAGE": "test",
-        "TANDEM_TABLE": "loyalty-test",
-        "TANDEM_BUS": BUS,
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_DEFAULT_REGION": "eu-central-1",
+    indexes = {
+        "ledger": ("subject", "at", "ALL"),
+        "due": ("due_shard", "due_at", "KEYS_ONLY"),
     }
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    cached = (
-        settings.service_settings,
-        table.dynamodb_client,
-        outbox._events_client,
-        store_module.store,
-    )
-    with mock_aws():
-        for one in cached:
-            one.cache_clear()
-        create_table("loyalty-test")
-        boto3.client("events").create_event_bus(Name=BUS)
+    with running(monkeypatch, "loyalty", indexes, [store_module.store]):
         service = Loyalty(Store(Table("loyalty-test")))
-        monkeypatch.setattr(http, "utc_now", lambda: service.now)
+        tell_time(monkeypatch, lambda: service.now)
         yield service
-        for one in cached:
-            one.cache_clear()
+
+
+@pytest.fixture
+def orders(monkeypatch: pytest.MonkeyPatch) -> Iterator[Orders]:
+    """A fresh orders service, its secrets and its queues. `orders.now` is its clock."""
+    yield from orders_service(monkeypatch)

@@ -6,23 +6,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.service.conftest import Loyalty, Reply
+from tests.service.services import Reply, Service
 
 PROBLEM_MEMBERS = {"type", "title", "status", "detail", "instance", "code"}
 
 
-def contents(loyalty: Loyalty) -> dict[tuple[str, str], Any]:
+def contents(service: Service[Any]) -> dict[tuple[str, str], Any]:
     """Return every item by its key, as DynamoDB has it."""
-    client = loyalty.store.table.client
-    pages = client.get_paginator("scan").paginate(TableName=loyalty.store.table.name)
+    client = service.store.table.client
+    pages = client.get_paginator("scan").paginate(TableName=service.store.table.name)
     return {(item["pk"]["S"], item["sk"]["S"]): item for page in pages for item in page["Items"]}
 
 
 @contextmanager
-def nothing_changes(loyalty: Loyalty) -> Iterator[None]:
-    before = contents(loyalty)
+def nothing_changes(service: Service[Any]) -> Iterator[None]:
+    before = contents(service)
     yield
-    assert contents(loyalty) == before
+    assert contents(service) == before
 
 
 def refusal(reply: Reply, status: int, code: str) -> Any:

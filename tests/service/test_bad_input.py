@@ -113,7 +113,7 @@ def test_every_post_repeated_with_its_key_is_answered_as_the_first_time(
 @pytest.mark.parametrize("name", EVERYWHERE)
 def test_a_token_without_the_scope_is_refused(world: World, name: str) -> None:
     with nothing_changes(world.loyalty):
-        for scope in ("", "loyalty:nothing", endpoint(name).scope.upper()):
+        for scope in ("", "loyalty:nothing", str(endpoint(name).scope).upper()):
             problem = refusal(world.call(name, scope=scope), 403, "FORBIDDEN")
             assert problem["scope"] == endpoint(name).scope
 
