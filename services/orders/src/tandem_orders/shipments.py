@@ -227,10 +227,11 @@ def unseen(shipment: Shipment, provider: str, reports: Sequence[Scan]) -> list[S
     being read. It saves reads and decides nothing; the entries' keys do.
     """
     listed = _listed(reports)
+    ids = list(listed)
     mark = shipment.seen.get(provider)
-    if mark and _mark(listed[: mark.count]) == mark:
-        return listed[mark.count :]
-    return listed
+    if mark and _mark(ids[: mark.count]) == mark:
+        ids = ids[mark.count :]
+    return [listed[report_id] for report_id in ids]
 
 
 def with_seen(shipment: Shipment, provider: str, reports: Sequence[Scan]) -> Shipment:
@@ -241,24 +242,24 @@ def with_seen(shipment: Shipment, provider: str, reports: Sequence[Scan]) -> Shi
     """
     if not reports:
         return shipment
-    marks = {**shipment.seen, provider: _mark(_listed(reports))}
+    marks = {**shipment.seen, provider: _mark(list(_listed(reports)))}
     while len(marks) > MAX_PROVIDERS:
         del marks[min(marks.keys() - {provider}, key=lambda name: (marks[name].count, name))]
     return shipment.model_copy(update={"seen": dict(sorted(marks.items()))})
 
 
-def _listed(reports: Sequence[Scan]) -> list[Scan]:
-    """Sort reports as time does, undated ones first, so that what is new tends to be the end."""
+def _listed(reports: Sequence[Scan]) -> dict[str, Scan]:
+    """Sort reports as time does, undated ones first, so that what is new tends to be the end.
+
+    By their ids: each is a hash over the whole report, and is computed once.
+    """
     by_id = {one.report_id: one for one in reports}
-    order = sorted(
-        by_id, key=lambda report_id: (by_id[report_id].occurred_at or _UNDATED, report_id)
-    )
-    return [by_id[report_id] for report_id in order]
+    return dict(sorted(by_id.items(), key=lambda one: (one[1].occurred_at or _UNDATED, one[0])))
 
 
-def _mark(reports: Sequence[Scan]) -> Seen:
-    ids = "\n".join(sorted(one.report_id for one in reports))
-    return Seen(count=len(reports), hash=hashlib.sha256(ids.encode()).hexdigest()[:16])
+def _mark(report_ids: Sequence[str]) -> Seen:
+    ids = "\n".join(sorted(report_ids))
+    return Seen(count=len(report_ids), hash=hashlib.sha256(ids.encode()).hexdigest()[:16])
 
 
 # What time says.

@@ -39,8 +39,9 @@ from tandem_orders.store import (
 )
 
 _UNDATED = datetime.min.replace(tzinfo=UTC)
-# A provider's newest scans are looked for together with the parcel, in one call.
-_LOOKED_FOR = 20
+# A provider's newest scans are looked for together with the parcel, in one call. Each is a read
+# that is paid for, and a history is mostly known without reading it; so no more than are new.
+_LOOKED_FOR = 2
 # With the head and a few facts beside them, well within a transaction's hundred items.
 _WRITTEN_AT_ONCE = 80
 
