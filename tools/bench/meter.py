@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import boto3
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
+from tandem_core import aws
 from tools.bench.sizes import Wire, item_bytes, units_of_query, units_of_reading_one, units_of_write
 
 _READS = {"BatchGetItem", "GetItem", "Query"}
@@ -109,13 +109,12 @@ class Meter:
         self._cost: Cost | None = None
         self._canned: Iterator[Reply] | None = None
         self._request: Mapping[str, Any] = {}
-        boto3.setup_default_session()
-        session = boto3.DEFAULT_SESSION
-        assert session is not None  # noqa: S101  was just set up
-        session.events.register("provide-client-params", self._ask_for_units)
-        session.events.register("before-send", self._before_send)
-        session.events.register("before-parse", self._keep_answer)
-        session.events.register("after-call", self._count_units)
+        aws.session.cache_clear()
+        events = aws.session().get_component("event_emitter")
+        events.register("provide-client-params", self._ask_for_units)
+        events.register("before-send", self._before_send)
+        events.register("before-parse", self._keep_answer)
+        events.register("after-call", self._count_units)
 
     @contextmanager
     def counting(self) -> Iterator[Cost]:

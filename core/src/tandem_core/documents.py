@@ -233,7 +233,10 @@ def _responses(one: Endpoint, answered: Mapping[Any, Any]) -> dict[str, Any]:
                 "ETag": {"schema": {"type": "string"}},
                 "Idempotent-Replayed": {"schema": {"type": "string", "const": "true"}},
             },
-            "content": {"application/json": {"schema": answered[one.answer]}},
+            "content": {
+                "application/json": {"schema": answered[one.answer]},
+                **({"text/html": {"schema": {"type": "string"}}} if one.page else {}),
+            },
         }
     }
     problems: list[type[Problem]] = [*_EVERYWHERE, *one.refusals]

@@ -46,6 +46,17 @@ MAX_BODY_BYTES = 256 * 1024
 # What others send to be kept as it is; Lambda takes no more than 6 MB.
 MAX_RAW_BYTES = 4 * 1024 * 1024
 
+# A page runs no script, loads nothing, is kept by nobody, and does not tell where it links from.
+_PAGE_HEADERS: Mapping[str, str | list[str]] = {
+    "Content-Type": "text/html; charset=utf-8",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Robots-Tag": "noindex",
+    "Cache-Control": "no-store",
+    "Vary": "Accept, Accept-Language",
+}
+
 _PATH_PART = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}")
 _ETAG = re.compile(r'(?:W/)?"(\d{1,18})"')
@@ -102,7 +113,8 @@ class RawRequest:
 class Endpoint:
     """What is known of a route, for the decorator and for the OpenAPI document.
 
-    Without a `scope` it is open to everybody: no token is asked for, and none is looked at.
+    Without a `scope` it is open to everybody: no token is asked for, and none is looked at. `page`
+    writes the answer as HTML, for browsers that ask for it.
     """
 
     method: str
@@ -116,6 +128,7 @@ class Endpoint:
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
     takes_raw: bool = False
+    page: Callable[[Any], str] | None = None
 
 
 @dataclass(slots=True)
@@ -144,6 +157,7 @@ class Routes:
         writes: bool,
         status: int = 200,
         refusals: Sequence[type[Problem]] = (),
+        page: Callable[[Any], str] | None = None,
     ) -> Callable[..., Any]:
         def register(view: Callable[..., Answer[Any]]) -> Callable[..., Answer[Any]]:
             hints = get_type_hints(view)
@@ -159,6 +173,7 @@ class Routes:
                 body=hints.get("body"),
                 query=hints.get("query"),
                 takes_raw="raw" in hints,
+                page=page,
             )
             self.endpoints.append(endpoint)
 
@@ -235,7 +250,16 @@ def _answered(endpoint: Endpoint, request: Request, path_parts: Mapping[str, str
         extra["ETag"] = f'"{answer.version}"'
     if answer.replayed:
         extra["Idempotent-Replayed"] = "true"
+    if endpoint.page and _prefers_html(headers.get("accept", "")):
+        page = endpoint.page(answer.body)
+        return Response(page, headers={**_PAGE_HEADERS}, status_code=endpoint.status)
     return Response(answer.body.model_dump_json(), headers=extra, status_code=endpoint.status)
+
+
+def _prefers_html(accept: str) -> bool:
+    """Tell a browser, which names HTML, from a program, which names JSON or anything."""
+    kinds = [part.split(";")[0].strip().lower() for part in accept[:1000].split(",")]
+    return "text/html" in kinds and "application/json" not in kinds
 
 
 def _request_hash(endpoint: Endpoint, path_parts: Mapping[str, str], meaning: str) -> bytes:

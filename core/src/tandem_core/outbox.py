@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from tandem_core.aws import make_client
 from tandem_core.events import envelope_json
 from tandem_core.journal import Entry, entry_of
 from tandem_core.logs import logger
@@ -129,15 +130,5 @@ def _from_stream(image: Mapping[str, Mapping[str, str]]) -> Item:
 
 @lru_cache(maxsize=1)
 def _events_client() -> EventBridgeClient:
-    import boto3
-    from botocore.config import Config
-
-    return boto3.client(
-        "events",
-        config=Config(
-            connect_timeout=1,
-            read_timeout=5,
-            retries={"mode": "standard", "total_max_attempts": 3},
-            parameter_validation=False,
-        ),
-    )
+    made: EventBridgeClient = make_client("events", connect_seconds=1, read_seconds=5, attempts=3)
+    return made

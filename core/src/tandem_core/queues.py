@@ -7,6 +7,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from tandem_core.aws import make_client
+
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 else:
@@ -60,6 +62,5 @@ def _queue_url(name: str) -> str:
 
 @lru_cache(maxsize=1)
 def _sqs_client() -> SQSClient:
-    import boto3
-
-    return boto3.client("sqs")
+    made: SQSClient = make_client("sqs", connect_seconds=1, read_seconds=5, attempts=3)
+    return made

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from tandem_core.aws import make_client
 from tandem_core.problems import Busy
 
 if TYPE_CHECKING:
@@ -249,21 +250,13 @@ def every_page(read: Any, limit_pages: int) -> Iterator[Item]:
 
 @lru_cache(maxsize=1)
 def dynamodb_client() -> DynamoDBClient:
-    """Return the process's client, with limits that a till can live with.
-
-    The SDK's own defaults wait 60 s and try for 25 s; a shopper has left by then.
-    """
-    import boto3
-    from botocore.config import Config
-
-    return boto3.client(
+    """Return the process's client, with limits that a till can live with."""
+    made: DynamoDBClient = make_client(
         "dynamodb",
-        config=Config(
-            connect_timeout=0.5,
-            read_timeout=1.5,
-            retries={"mode": "standard", "total_max_attempts": 3},
-            tcp_keepalive=True,
-            parameter_validation=False,
-            max_pool_connections=10,
-        ),
+        connect_seconds=0.5,
+        read_seconds=1.5,
+        attempts=3,
+        tcp_keepalive=True,
+        account_id_endpoint_mode="disabled",
     )
+    return made

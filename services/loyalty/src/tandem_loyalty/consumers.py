@@ -15,6 +15,7 @@ from typing import Any
 from chalice.app import Blueprint
 from pydantic import ValidationError
 
+from tandem_core import startup
 from tandem_core.clock import rfc3339, utc_now
 from tandem_core.events import Envelope
 from tandem_core.identifiers import Identifier
@@ -255,3 +256,6 @@ _HANDLERS: Mapping[str, Callable[[Store, Envelope, datetime], None]] = {
     "points.earned": on_points_accrued,
     "points.pending": on_points_accrued,
 }
+
+
+startup.complete(__name__)

@@ -15,6 +15,7 @@ from typing import Any
 from chalice.app import Blueprint
 from pydantic import ValidationError
 
+from tandem_core import startup
 from tandem_core.clock import rfc3339, utc_now
 from tandem_core.events import Envelope
 from tandem_core.identifiers import Identifier
@@ -198,3 +199,6 @@ _TIME: Mapping[str, Callable[[Store, str, datetime], None]] = {
     "ORD": orders.let_time_pass,
     "SHP": parcels.let_time_pass,
 }
+
+
+startup.complete(__name__)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
+from tandem_core.aws import make_client
 from tandem_core.logs import logger
 from tandem_core.problems import Busy
 
@@ -95,14 +96,7 @@ def secrets_provider() -> SecretsProvider:
 
     Senders hang up after some five seconds, and the message is still to be written down.
     """
-    import boto3
     from aws_lambda_powertools.utilities.parameters import SecretsProvider
-    from botocore.config import Config
 
-    config = Config(
-        connect_timeout=0.5,
-        read_timeout=1.0,
-        retries={"mode": "standard", "total_max_attempts": 2},
-    )
-    # The session that the table's client has loaded is used again.
-    return SecretsProvider(boto3_client=boto3.client("secretsmanager", config=config))
+    client = make_client("secretsmanager", connect_seconds=0.5, read_seconds=1.0, attempts=2)
+    return SecretsProvider(boto3_client=client)
