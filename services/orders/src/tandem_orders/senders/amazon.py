@@ -274,7 +274,9 @@ def _parcel(notification: Fields) -> ParcelReport:
         tracking_number=number,
         scans=scans,
         reported_at=notification.instant("eventtime"),
-        estimate=_estimate(detail, _door(scans)),
+        estimate=_estimate(detail, _place_of(scans, _AT_THE_DOOR)),
+        # Only where it arrived: the depot that it left for delivery may be in another town.
+        destination=_place_of(scans, {ShipmentStatus.DELIVERED}),
     )
 
 
@@ -315,8 +317,8 @@ def _scan(milestone: Fields, carrier: str) -> Scan:
     )
 
 
-def _door(scans: tuple[Scan, ...]) -> Place | None:
-    return next((scan.place for scan in scans if scan.status in _AT_THE_DOOR and scan.place), None)
+def _place_of(scans: tuple[Scan, ...], statuses: set[ShipmentStatus]) -> Place | None:
+    return next((scan.place for scan in scans if scan.status in statuses and scan.place), None)
 
 
 def _estimate(detail: Fields, door: Place | None) -> Estimate | None:
