@@ -7,7 +7,7 @@ sees what those before it have done. Nothing here reads a clock or writes anythi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,7 +30,14 @@ from tandem_orders.fulfillments import (
     carried,
     moved,
 )
-from tandem_orders.messages import FulfillmentReport, OrderReport, OrderStateReport, RefundReport
+from tandem_orders.messages import (
+    FulfillmentReport,
+    OrderReport,
+    OrderStateReport,
+    QuantityReport,
+    RefundLineReport,
+    RefundReport,
+)
 from tandem_orders.order_facts import (
     FulfillmentChanged,
     OrderCancelled,
@@ -426,7 +433,10 @@ def merge(draft: Draft, report: OrderReport, parcels: dict[tuple[str, str], Parc
     order = draft.placed
     if order.reported_at is None or report.updated_at > order.reported_at:
         _describe(draft, report)
-    for fulfillment in sorted(report.fulfillments, key=_by_time):
+    # What is cancelled leaves its units to the others.
+    for fulfillment in sorted(
+        report.fulfillments, key=lambda one: (one.state != "cancelled", *_by_time(one))
+    ):
         merge_fulfillment(draft, fulfillment, parcels)
     for refund in sorted(report.refunds, key=_by_time):
         merge_refund(draft, refund)
@@ -475,12 +485,18 @@ def _merge_cancellation(draft: Draft, report: OrderReport) -> None:
     """Take off the units that the report says are cancelled and we do not."""
     order = draft.placed
     counters = order.counters
+    # Its refunds cancel units of their own, beside those that are simply gone from a line.
+    refunded = _summed(
+        one for refund in report.refunds for one in refund.lines if one.kind == "cancel"
+    )
     taken: list[LineQuantity] = []
     for line in report.lines:
         mine = counters.get(line.line_id)
         if mine is None:
             continue
-        reported = line.quantity if report.cancelled_at else line.cancelled
+        reported = line.cancelled + refunded[line.line_id]
+        if report.cancelled_at:
+            reported = line.quantity
         units = min(reported - mine.cancelled, mine.open)
         if units > 0:
             taken.append(LineQuantity(line_id=line.line_id, quantity=units))
@@ -499,23 +515,25 @@ def merge_fulfillment(
     before = order.fulfillment(fulfillment_id)
     after = before
     if after is None:
-        lines = _within(order, report.lines) if report.lines else _open_lines(order)
-        if not lines or report.state == "cancelled" or len(order.fulfillments) >= MAX_FULFILLMENTS:
+        lines = _to_fulfil(order, report)
+        if not lines or len(order.fulfillments) >= MAX_FULFILLMENTS:
             return
+        # Kept also when it is cancelled: what came before may yet be reported after it.
+        state = "cancelled" if report.state == "cancelled" else INITIAL[report.type]
         after = Fulfillment(
             id=fulfillment_id,
             type=report.type,
-            state=INITIAL[report.type],
+            state=state,
             lines=lines,
             store_id=report.store_id,
             external_id=report.external_id,
             created_at=report.occurred_at,
-            delivered_at=report.occurred_at if INITIAL[report.type] in ARRIVED else None,
+            delivered_at=report.occurred_at if state in ARRIVED else None,
         )
     else:
         after = after.model_copy(update={"lines": _grown(order, after, report.lines)})
-    state = _in_words_of(after.type, report.state)
-    after = advanced(after, state, report.updated_at or report.occurred_at)
+    reached = _in_words_of(after.type, report.state)
+    after = advanced(after, reached, report.updated_at or report.occurred_at)
     known = {parcel.shipment_id for parcel in after.parcels}
     new = [parcels[one.carrier, one.tracking_number] for one in report.parcels]
     joined = (*after.parcels, *(parcel for parcel in new if parcel.shipment_id not in known))
@@ -524,17 +542,27 @@ def merge_fulfillment(
         changed(draft, after, before, report.updated_at or report.occurred_at)
 
 
+def _to_fulfil(order: Order, report: FulfillmentReport) -> tuple[LineQuantity, ...]:
+    """Return the units of a fulfilment that is new: those reported, or all that are left."""
+    if not report.lines:
+        return _open_lines(order)
+    room = order.unsent
+    if report.state == "cancelled":
+        room = {line.line_id: line.quantity for line in order.lines}
+    return _at_most(room, report.lines)
+
+
 def _grown(
-    order: Order, fulfillment: Fulfillment, reported: Iterable[Any]
+    order: Order, fulfillment: Fulfillment, reported: Iterable[QuantityReport]
 ) -> tuple[LineQuantity, ...]:
     """Return a fulfilment's lines with the units that its sender has added since."""
     units = {line.line_id: line.quantity for line in fulfillment.lines}
-    counters = order.counters
-    for one in reported:
-        mine = units.get(one.line_id, 0)
-        room = counters[one.line_id].open if one.line_id in counters else 0
-        if fulfillment.state not in RELEASED and min(one.quantity, mine + room) > mine:
-            units[one.line_id] = min(one.quantity, mine + room)
+    room = order.unsent
+    for line_id, quantity in _summed(reported).items():
+        mine = units.get(line_id, 0)
+        most = min(quantity, mine + room.get(line_id, 0))
+        if fulfillment.state not in RELEASED and most > mine:
+            units[line_id] = most
     return tuple(LineQuantity(line_id=name, quantity=count) for name, count in units.items())
 
 
@@ -552,16 +580,24 @@ _AS_SHIPPED: dict[FulfillmentState, FulfillmentState] = {
 }
 
 
-def _within(order: Order, quantities: Iterable[Any]) -> tuple[LineQuantity, ...]:
-    """Return the units of a report that the order has open; a sender may count what we do not."""
-    counters = order.counters
+def _at_most(
+    room: Mapping[str, int], quantities: Iterable[QuantityReport | RefundLineReport]
+) -> tuple[LineQuantity, ...]:
+    """Return the units of a report that there is room for; a sender may count what we do not."""
     lines = []
-    for one in quantities:
-        mine = counters.get(one.line_id)
-        units = min(one.quantity, mine.open) if mine else 0
-        if units:
-            lines.append(LineQuantity(line_id=one.line_id, quantity=units))
+    for line_id, quantity in _summed(quantities).items():
+        units = min(quantity, room.get(line_id, 0))
+        if units > 0:
+            lines.append(LineQuantity(line_id=line_id, quantity=units))
     return tuple(lines)
+
+
+def _summed(quantities: Iterable[QuantityReport | RefundLineReport]) -> Counter[str]:
+    """Add up units by line: a report may name a line several times."""
+    units: Counter[str] = Counter()
+    for one in quantities:
+        units[one.line_id] += one.quantity
+    return units
 
 
 def merge_refund(draft: Draft, report: RefundReport) -> None:
@@ -570,22 +606,22 @@ def merge_refund(draft: Draft, report: RefundReport) -> None:
     refund_id = f"{report.source}:{report.external_id}"
     if refund_id in order.refunds:
         return
-    cancelled = _within(order, [one for one in report.lines if one.kind == "cancel"])
+    still_open = {line_id: one.open for line_id, one in order.counters.items()}
+    cancelled = _at_most(still_open, [one for one in report.lines if one.kind == "cancel"])
     if cancelled:
         _cancelled(draft, f"refund:{refund_id}", cancelled, "", report.occurred_at)
-    counters = draft.placed.counters
-    returned = []
-    for one in report.lines:
-        mine = counters.get(one.line_id)
-        units = min(one.quantity, mine.fulfilled - mine.returned) if mine else 0
-        if one.kind == "return" and units > 0:
-            returned.append(LineQuantity(line_id=one.line_id, quantity=units))
+    # What comes back may be reported before it was sent.
+    bought = {
+        line_id: one.ordered - one.cancelled - one.returned
+        for line_id, one in draft.placed.counters.items()
+    }
+    returned = _at_most(bought, [one for one in report.lines if one.kind == "return"])
     draft.record(
         RefundSucceeded(
             **draft.about(report.occurred_at),
             refund_id=refund_id,
             succeeded_at=report.occurred_at,
-            lines=tuple(returned),
+            lines=returned,
             legs=tuple(
                 RefundLeg(tender=leg.type, paid=leg.paid, reference=leg.reference)
                 for leg in report.legs

@@ -107,20 +107,36 @@ class Order(Strict):
     @property
     def counters(self) -> dict[str, Counters]:
         """The counters of each line, by line id."""
-        active = [one for one in self.fulfillments if one.state not in RELEASED]
-        fulfilled = _units(active)
-        delivered = _units(one for one in active if one.state in ARRIVED)
-        return {
-            line.line_id: Counters(
+        fulfilled = self._fulfilled
+        delivered = _units(one for one in self.fulfillments if one.state in ARRIVED)
+        counters = {}
+        for line in self.lines:
+            # What came back had been sent and had arrived, whether or not anybody said so. A parcel
+            # that turns up after its units were sent again does not make more of them.
+            wanted = line.quantity - line.cancelled
+            sent = min(max(fulfilled[line.line_id], line.returned), wanted)
+            counters[line.line_id] = Counters(
                 ordered=line.quantity,
                 cancelled=line.cancelled,
-                fulfilled=fulfilled[line.line_id],
-                # What came back had arrived, whether or not a scan said so.
-                delivered=max(delivered[line.line_id], line.returned),
+                fulfilled=sent,
+                delivered=min(max(delivered[line.line_id], line.returned), sent),
                 returned=line.returned,
             )
+        return counters
+
+    @property
+    def unsent(self) -> dict[str, int]:
+        """Units that no fulfilment has and nobody has cancelled, by line id. Unlike the open ones
+        they may have come back: of what a shop reports, the return may come first."""
+        fulfilled = self._fulfilled
+        return {
+            line.line_id: max(0, line.quantity - line.cancelled - fulfilled[line.line_id])
             for line in self.lines
         }
+
+    @property
+    def _fulfilled(self) -> Counter[str]:
+        return _units(one for one in self.fulfillments if one.state not in RELEASED)
 
     @property
     def status(self) -> OrderStatus:

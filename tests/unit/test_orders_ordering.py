@@ -1,0 +1,322 @@
+"""Decisions about an order, sentence by sentence; what must always hold is in the properties."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tandem_orders import ordering
+from tandem_orders.fulfillments import (
+    TRANSITIONS,
+    FulfillmentState,
+    FulfillmentType,
+    Handover,
+    InvalidTransition,
+    LineQuantity,
+    Parcel,
+    PickupCodeInvalid,
+    legal_moves,
+)
+from tandem_orders.messages import (
+    FulfillmentReport,
+    LineReport,
+    OrderReport,
+    QuantityReport,
+    RefundLineReport,
+    RefundReport,
+)
+from tandem_orders.ordering import Draft
+from tandem_orders.orders import MAX_FULFILLMENTS
+
+NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
+AMY = Handover(staff_id="amy")
+
+
+def report(quantity: int = 3, **changes: Any) -> OrderReport:
+    line = LineReport(line_id="1", sku="a", quantity=quantity, cancelled=changes.pop("gone", 0))
+    return OrderReport(
+        **{
+            "source": "shop",
+            "external_id": "1001",
+            "channel": "web",
+            "placed_at": NOW,
+            "updated_at": NOW,
+            "currency": "EUR",
+            "lines": (line,),
+            **changes,
+        }
+    )
+
+
+def placed(quantity: int = 3, **changes: Any) -> Draft:
+    draft = Draft(None, NOW)
+    ordering.place(draft, report(quantity, **changes), "cus_1")
+    return draft
+
+
+def counted(draft: Draft) -> tuple[int, int, int, int]:
+    """Cancelled, fulfilled, delivered and returned units of the only line."""
+    (one,) = draft.placed.counters.values()
+    return one.cancelled, one.fulfilled, one.delivered, one.returned
+
+
+def units(count: int) -> list[LineQuantity]:
+    return [LineQuantity(line_id="1", quantity=count)]
+
+
+def shipped(
+    name: str = "f1", count: int = 3, state: Any = "shipped", hours: int = 1, **changes: Any
+) -> FulfillmentReport:
+    at = NOW + timedelta(hours=hours)
+    return FulfillmentReport(
+        **{
+            "source": "shop",
+            "order_external_id": "1001",
+            "external_id": name,
+            "type": "ship",
+            "state": state,
+            "lines": (QuantityReport(line_id="1", quantity=count),),
+            "occurred_at": at,
+            **changes,
+        }
+    )
+
+
+def refund(name: str, *lines: tuple[int, str]) -> RefundReport:
+    told: list[Any] = [
+        RefundLineReport.model_validate({"line_id": "1", "quantity": count, "kind": kind})
+        for count, kind in lines
+    ]
+    return RefundReport(
+        source="shop",
+        order_external_id="1001",
+        external_id=name,
+        lines=tuple(told),
+        occurred_at=NOW,
+    )
+
+
+def parcel(seen: int, **changes: Any) -> Parcel:
+    return Parcel(shipment_id="shp_1", carrier="ups", tracking_number="A1", seen=seen, **changes)
+
+
+def fulfilled(kind: FulfillmentType, *ways: FulfillmentState) -> Draft:
+    draft = placed()
+    ordering.fulfil(draft, "ful_1", kind, units(3), [], None, NOW)
+    for state in ways:
+        ordering.move(draft, "ful_1", state, AMY, "123456")
+    return draft
+
+
+# --- machines -------------------------------------------------------------------------------------
+
+WAYS: list[tuple[FulfillmentType, list[FulfillmentState]]] = [
+    ("ship", ["allocated", "packed", "shipped", "delivered"]),
+    ("ship", ["cancelled"]),
+    ("ship", ["allocated", "cancelled"]),
+    ("ship", ["allocated", "packed", "cancelled"]),
+    ("pickup", ["reserved", "preparing", "ready", "checked_in", "collected"]),
+    ("pickup", ["reserved", "preparing", "ready", "collected"]),
+    ("pickup", ["reserved", "preparing", "ready", "expired", "restocked"]),
+    ("pickup", ["cancelled"]),
+    ("pickup", ["reserved", "cancelled"]),
+    ("pickup", ["reserved", "preparing", "cancelled"]),
+    ("pickup", ["reserved", "preparing", "ready", "cancelled"]),
+    ("pickup", ["reserved", "preparing", "ready", "checked_in", "cancelled"]),
+]
+
+
+@pytest.mark.parametrize(("kind", "way"), WAYS)
+def test_every_legal_way_can_be_gone_and_ends_where_nothing_more_is_legal(
+    kind: FulfillmentType, way: list[FulfillmentState]
+) -> None:
+    draft = fulfilled(kind, *way)
+    (one,) = draft.placed.fulfillments
+    assert (one.state, legal_moves(one)) == (way[-1], ())
+
+
+def test_every_move_that_the_table_does_not_name_is_refused_with_those_that_it_names() -> None:
+    everything = {state for ways in TRANSITIONS.values() for state in ways} | {
+        state for ways in TRANSITIONS.values() for moves in ways.values() for state in moves
+    }
+    reached: dict[tuple[FulfillmentType, FulfillmentState], Draft] = {}
+    for kind, way in WAYS:
+        for length in range(len(way) + 1):
+            draft = fulfilled(kind, *way[:length])
+            reached[kind, draft.placed.fulfillments[0].state] = draft
+    reached["in_store", "collected"] = fulfilled("in_store")
+    assert len(reached) == 6 + 9 + 1
+
+    for (kind, state), draft in reached.items():
+        legal = TRANSITIONS[kind].get(state, ())
+        for to in sorted(everything - set(legal)):
+            before = list(draft.facts)
+            with pytest.raises(InvalidTransition) as refused:
+                ordering.move(draft, "ful_1", to, AMY, "")
+            assert refused.value.extra == {"state": state, "allowed": list(legal)}
+            assert draft.facts == before
+
+
+@pytest.mark.parametrize(
+    "shown", [Handover(), Handover("654321"), Handover(""), Handover("123456 "), Handover("12345")]
+)
+def test_nothing_is_handed_over_for_a_wrong_code(shown: Handover) -> None:
+    draft = fulfilled("pickup", "reserved", "preparing", "ready")
+    with pytest.raises(PickupCodeInvalid):
+        ordering.move(draft, "ful_1", "collected", shown, "")
+    ordering.move(draft, "ful_1", "collected", Handover("123456"), "")
+    assert draft.placed.fulfillments[0].pickup_code is None
+
+
+def test_a_pickup_that_a_shop_made_ready_has_no_code_that_nothing_could_match() -> None:
+    draft = placed()
+    told = shipped(state="ready", type="pickup")
+    ordering.merge_fulfillment(draft, told, {})
+    (one,) = draft.placed.fulfillments
+    assert (one.state, one.pickup_code) == ("ready", None)
+    for shown in (Handover(), Handover(""), Handover("None")):
+        with pytest.raises(PickupCodeInvalid):
+            ordering.move(draft, one.id, "collected", shown, "")
+    ordering.move(draft, one.id, "collected", AMY, "")
+
+
+def test_an_order_has_at_most_fifty_fulfilments() -> None:
+    draft = placed(MAX_FULFILLMENTS + 2)
+    for number in range(MAX_FULFILLMENTS):
+        ordering.fulfil(draft, f"ful_{number}", "ship", units(1), [], None, NOW)
+    with pytest.raises(ordering.TooManyFulfillments):
+        ordering.fulfil(draft, "ful_x", "ship", units(1), [], None, NOW)
+    told = len(draft.facts)
+    ordering.merge_fulfillment(draft, shipped("f9", 1), {})
+    ordering.attach(draft, parcel(0), NOW)
+    # The parcel found room in one that is there; the shop's did not.
+    assert len(draft.facts) == told + 1
+    assert len(draft.placed.fulfillments) == MAX_FULFILLMENTS
+
+
+# --- reports that come in another order -----------------------------------------------------------
+
+
+def test_units_that_came_back_before_anybody_said_that_they_were_sent_are_counted_once() -> None:
+    draft = placed()
+    ordering.merge_refund(draft, refund("r1", (2, "return")))
+    assert counted(draft) == (0, 2, 2, 2)
+
+    ordering.merge_fulfillment(draft, shipped(count=3), {})
+    assert counted(draft) == (0, 3, 2, 2)
+    assert "has_return" in draft.placed.flags
+
+
+def test_a_fulfilment_that_was_cancelled_before_it_was_reported_is_cancelled() -> None:
+    draft = placed()
+    ordering.merge_fulfillment(draft, shipped(state="cancelled", hours=2), {})
+    ordering.merge_fulfillment(draft, shipped(state="shipped", hours=1), {})
+    assert counted(draft) == (0, 0, 0, 0)
+    assert [one.state for one in draft.placed.fulfillments] == ["cancelled"]
+
+    ordering.merge_fulfillment(draft, shipped("f2", hours=3), {})
+    assert counted(draft) == (0, 3, 0, 0)
+
+
+def test_within_one_report_what_is_cancelled_leaves_its_units_to_the_rest() -> None:
+    draft = placed()
+    ordering.merge_fulfillment(draft, shipped("f2"), {})
+    again = (shipped("f1", hours=1), shipped("f2", state="cancelled", hours=2))
+    ordering.merge(draft, report(fulfillments=again), {})
+    states = {one.external_id: one.state for one in draft.placed.fulfillments}
+    assert states == {"f1": "shipped", "f2": "cancelled"}
+    assert counted(draft) == (0, 3, 0, 0)
+
+
+def test_a_line_that_a_report_names_twice_is_added_up() -> None:
+    draft = placed()
+    twice = tuple(QuantityReport(line_id="1", quantity=count) for count in (1, 1))
+    ordering.merge_fulfillment(draft, shipped(lines=twice), {})
+    assert counted(draft)[1] == 2
+    ordering.merge_refund(draft, refund("r1", (1, "return"), (1, "return")))
+    assert counted(draft) == (0, 2, 2, 2)
+    ordering.merge_refund(draft, refund("r2", (1, "cancel"), (1, "cancel")))
+    assert counted(draft) == (1, 2, 2, 2)
+
+
+def test_units_edited_away_and_units_refunded_unsent_are_both_cancelled() -> None:
+    draft = placed()
+    told = report(gone=1, refunds=(refund("r1", (1, "cancel")),), updated_at=NOW)
+    ordering.merge(draft, told, {})
+    assert counted(draft) == (2, 0, 0, 0)
+    before = len(draft.facts)
+    ordering.merge(draft, told, {})
+    assert len(draft.facts) == before
+
+
+def test_money_for_units_that_are_kept_moves_none() -> None:
+    draft = placed()
+    ordering.merge_fulfillment(draft, shipped(), {})
+    ordering.merge_refund(draft, refund("r1", (2, "keep")))
+    assert counted(draft) == (0, 3, 0, 0)
+    assert draft.placed.refunds == ("shop:r1",)
+
+
+def test_a_shop_that_names_lines_and_units_that_we_do_not_know_moves_what_we_know() -> None:
+    draft = placed()
+    lines = (
+        QuantityReport(line_id="1", quantity=9),
+        QuantityReport(line_id="unknown", quantity=1),
+    )
+    ordering.merge_fulfillment(draft, shipped(lines=lines), {})
+    assert counted(draft) == (0, 3, 0, 0)
+
+
+# --- carriers -------------------------------------------------------------------------------------
+
+
+def carried(*readings: Parcel) -> Draft:
+    draft = placed()
+    ordering.fulfil(draft, "ful_1", "ship", units(3), [parcel(0)], None, NOW)
+    for reading in readings:
+        ordering.reflect(draft, reading, NOW)
+    return draft
+
+
+def test_units_that_went_back_can_be_sent_again_and_are_not_counted_twice_when_they_turn_up() -> (
+    None
+):
+    draft = carried(parcel(1, handed_over=True), parcel(2, handed_over=True, returned=True))
+    assert counted(draft) == (0, 0, 0, 0)
+    ordering.fulfil(draft, "ful_2", "ship", units(3), [], None, NOW)
+
+    ordering.reflect(draft, parcel(3, handed_over=True, delivered_at=NOW), NOW)
+    assert counted(draft) == (0, 3, 3, 0)
+    assert draft.placed.status == "completed"
+
+
+def test_units_that_went_back_and_were_cancelled_stay_cancelled_when_they_turn_up() -> None:
+    draft = carried(parcel(1, handed_over=True, returned=True))
+    ordering.cancel(draft, "can_1", None, "", NOW)
+    ordering.reflect(draft, parcel(2, handed_over=True, delivered_at=NOW), NOW)
+    assert counted(draft) == (3, 0, 0, 0)
+    assert draft.placed.status == "cancelled"
+
+
+def test_a_delivery_that_is_retracted_opens_the_order_until_it_is_delivered_again() -> None:
+    gone = parcel(1, handed_over=True, delivered_at=NOW)
+    draft = carried(gone)
+    assert (draft.placed.status, draft.placed.completed_at) == ("completed", NOW)
+
+    ordering.reflect(draft, parcel(2, handed_over=True), NOW)
+    assert (draft.placed.status, draft.placed.completed_at) == ("in_progress", None)
+
+    later = NOW + timedelta(days=1)
+    ordering.reflect(draft, parcel(3, handed_over=True, delivered_at=later), NOW)
+    assert (draft.placed.status, draft.placed.completed_at) == ("completed", later)
+    assert [one.type for one in draft.facts].count("order.completed") == 2
+
+
+def test_an_older_reading_of_a_parcel_changes_nothing() -> None:
+    draft = carried(parcel(5, handed_over=True, delivered_at=NOW))
+    before = len(draft.facts)
+    ordering.reflect(draft, parcel(4, handed_over=True), NOW)
+    ordering.reflect(draft, parcel(5, handed_over=True, returned=True), NOW)
+    assert len(draft.facts) == before
