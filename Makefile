@@ -42,12 +42,22 @@ demo: .venv/demo .venv-engine/engine build ## replay shop data: HOUSEHOLDS= BASK
 		$(if $(BASE_URL),--base-url $(BASE_URL))
 
 .PHONY: build
-build: .venv/run ## the packages and templates that are deployed, in build/
+build: .venv/run ## the packages and templates, for this machine's local cloud, in build/
 	@$(python) -m tools.build
+
+.PHONY: package
+package: .venv/run ## the same for AWS, in dist/: Lambda's arm64 and Python 3.13
+	@$(python) -m tools.build --lambda
 
 .PHONY: test
 test: .venv/dev .venv-engine/engine build ## every suite; one of them: make test TESTS=tests/unit
 	@$(python) -m pytest $(TESTS)
+
+.PHONY: acceptance
+acceptance: .venv/dev ## real messages of others, from a folder beside: DATA=../shared/fixtures
+	@if [ ! -d '$(DATA)/shopify' ]; then \
+		echo 'usage: make acceptance DATA=../shared/fixtures' >&2; exit 2; fi
+	@ACCEPTANCE_DATA='$(abspath $(DATA))' $(python) -m pytest -q tests/acceptance
 
 .PHONY: check
 check: lint types contracts quick unchanged ## the gate: lint, types, contracts, quick tests, documents

@@ -1,4 +1,7 @@
-"""Build every package whose inputs have changed since it was last built."""
+"""Build every package whose inputs have changed since it was last built.
+
+For this machine's local cloud, in build/; with --lambda for AWS, in dist/.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,17 @@ import time
 from pathlib import Path
 
 from tools.packages.package import BuildFailed, Package, packages
+from tools.packages.targets import LAMBDA, THIS_MACHINE
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.build", description=__doc__)
     parser.add_argument("--root", type=Path, default=Path.cwd(), help="the repository")
-    root = parser.parse_args().root.resolve()
+    parser.add_argument("--lambda", dest="for_lambda", action="store_true", help="build for AWS")
+    arguments = parser.parse_args()
+    target = LAMBDA if arguments.for_lambda else THIS_MACHINE
     try:
-        for package in packages(root):
+        for package in packages(arguments.root.resolve(), target):
             _build(package)
     except BuildFailed as failure:
         print(f"\n{failure}", file=sys.stderr)

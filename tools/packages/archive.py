@@ -8,20 +8,18 @@ from __future__ import annotations
 import importlib.util
 import marshal
 import zipfile
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable
+from pathlib import Path
 
-# What no import needs: the records of an installation, and tests that a package ships.
-_LEFT_OUT_NAMES = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"})
 _UNCHECKED_HASH = (0b01).to_bytes(4, "little")
 _UNDATED = (1980, 1, 1, 0, 0, 0)
 
 
-def write_archive(archive: Path, dependencies: Path) -> None:
-    """Rewrite the zip in place."""
+def write_archive(archive: Path, dependencies: Iterable[tuple[str, bytes]]) -> None:
+    """Rewrite the zip in place, with the files of its dependencies."""
     with zipfile.ZipFile(archive) as packaged:
         contents = {name: packaged.read(name) for name in packaged.namelist()}
-    contents |= {name: data for name, data in _files(dependencies) if name not in contents}
+    contents |= {name: data for name, data in dependencies if name not in contents}
     unfinished = archive.with_suffix(".unfinished")
     with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as complete:
         for name in sorted(contents):
@@ -44,12 +42,6 @@ def bytecode(source: bytes, name: str) -> bytes:
 
 def _bytecode_name(name: str) -> str:
     return importlib.util.cache_from_source(name)
-
-
-def _files(folder: Path) -> Iterator[tuple[str, bytes]]:
-    for path in folder.rglob("*"):
-        if path.is_file() and path.name not in _LEFT_OUT_NAMES and path.suffix != ".pyc":
-            yield str(PurePosixPath(path.relative_to(folder))), path.read_bytes()
 
 
 def _write(archive: zipfile.ZipFile, name: str, data: bytes) -> None:

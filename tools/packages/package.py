@@ -4,9 +4,8 @@ Chalice writes the template and the zip of our own code. The dependencies are in
 their hashes checked, which Chalice's own installer cannot do, and every module gets bytecode that
 stays valid in a zip without dates: without it each cold start compiles everything again.
 
-On Linux on x86-64 the wheels are the ones that Lambda's Amazon Linux 2023 takes, so the package is
-the one to deploy when it was built with the runtime's Python (see .python-version). Anywhere else
-the wheels are the machine's own: right for the local cloud, not for AWS.
+The same package is built for two places: for this machine's local cloud, and for Lambda (see
+targets.py). They differ in compiled modules, in nothing else.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -25,24 +23,25 @@ from functools import cached_property
 from pathlib import Path
 
 from tools.packages.archive import write_archive
+from tools.packages.lean import dependency_files
+from tools.packages.roots import RootMissing
+from tools.packages.sdk import UnknownNeed
+from tools.packages.targets import THIS_MACHINE, Target
 from tools.packages.template import merged_template
 
 # The authorizer's package is the platform's stack; a service's stack is named after the service.
 _STACK_OF = {"authorizer": "platform"}
-
-_LAMBDA_WHEELS = tuple(f"manylinux_2_{minor}_x86_64" for minor in (34, 31, 28, 27, 24, 17)) + (
-    "manylinux2014_x86_64",
-)
 
 
 class BuildFailed(Exception):
     """A tool refused. The message is for the person at the terminal."""
 
 
-def packages(root: Path) -> Iterator[Package]:
+def packages(root: Path, target: Target = THIS_MACHINE) -> Iterator[Package]:
     """The platform first: the others import what it exports."""
     found = [
-        Package(root=root, source=app.parent) for app in sorted(root.glob("services/*/app.py"))
+        Package(root=root, source=app.parent, target=target)
+        for app in sorted(root.glob("services/*/app.py"))
     ]
     yield from sorted(found, key=lambda package: (package.stack != "platform", package.stack))
 
@@ -51,6 +50,7 @@ def packages(root: Path) -> Iterator[Package]:
 class Package:
     root: Path
     source: Path
+    target: Target = THIS_MACHINE
 
     @property
     def stack(self) -> str:
@@ -58,7 +58,7 @@ class Package:
 
     @property
     def stage(self) -> Path:
-        return self.root / "build" / self.stack
+        return self.root / self.target.folder / self.stack
 
     @property
     def archive(self) -> Path:
@@ -79,16 +79,22 @@ class Package:
 
     def build(self) -> None:
         """Stage, install, package. Raises BuildFailed."""
-        dependencies = self._install_dependencies()
+        if not self.target.takes_this_python:
+            raise BuildFailed(f"Lambda runs Python {self.target.python}: `make PYTHON=...` with it")
+        dependencies = self.install_dependencies()
         self._stage_project()
         self._run_chalice()
-        write_archive(self.archive, dependencies)
+        try:
+            write_archive(self.archive, dependency_files(dependencies, self.stage / "vendor"))
+        except (RootMissing, UnknownNeed) as failure:
+            raise BuildFailed(str(failure)) from failure
+        self._name_architecture()
         (self.stage / "fingerprint").write_text(self.fingerprint)
 
     @cached_property
     def fingerprint(self) -> str:
         """A digest of everything that the package is made from."""
-        digest = hashlib.sha256(_platform_tag().encode())
+        digest = hashlib.sha256(self.target.tag.encode())
         own = sorted(Path(__file__).parent.glob("*.py"))
         for path in [*own, *self._templates, *self._inputs()]:
             name = path.relative_to(self.root) if path.is_relative_to(self.root) else path.name
@@ -116,11 +122,11 @@ class Package:
         for root in self._sources:
             yield from sorted(path for path in root.rglob("*.*") if _is_source(path))
 
-    def _install_dependencies(self) -> Path:
+    def install_dependencies(self) -> Path:
         """Install the pinned requirements into a folder that is kept between builds."""
         requirements = self.source / "requirements.txt"
-        key = hashlib.sha256(_platform_tag().encode() + requirements.read_bytes()).hexdigest()
-        folder = self.root / "build" / ".dependencies" / f"{self.stack}-{key[:16]}"
+        key = hashlib.sha256(self.target.tag.encode() + requirements.read_bytes()).hexdigest()
+        folder = self.root / self.target.folder / ".dependencies" / f"{self.stack}-{key[:16]}"
         if folder.is_dir():
             return folder
         for outdated in folder.parent.glob(f"{self.stack}-*"):
@@ -129,7 +135,7 @@ class Package:
         _run(
             [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
             + ["--no-input", "--no-deps", "--no-compile", "--require-hashes"]
-            + _wheel_options()
+            + self.target.pip_options
             + ["--target", str(unfinished), "--requirement", str(requirements)],
             cwd=self.root,
         )
@@ -166,6 +172,14 @@ class Package:
             PYTHONDONTWRITEBYTECODE="1",
         )
 
+    def _name_architecture(self) -> None:
+        """Say in the template where the compiled modules of the zip run; Chalice says x86-64."""
+        template = json.loads(self.template.read_text())
+        for resource in template["Resources"].values():
+            if resource["Type"] == "AWS::Serverless::Function":
+                resource["Properties"]["Architectures"] = [self.target.architecture]
+        self.template.write_text(json.dumps(template, indent=2))
+
 
 def _run(command: list[str], cwd: Path, **environment: str) -> None:
     done = subprocess.run(
@@ -180,18 +194,6 @@ def _run(command: list[str], cwd: Path, **environment: str) -> None:
     if done.returncode:
         what = " ".join(command[:4])
         raise BuildFailed(f"{what} ... failed:\n{done.stdout[-4000:]}")
-
-
-def _platform_tag() -> str:
-    python = ".".join(str(part) for part in sys.version_info[:2])
-    return f"{python}-{sys.platform}-{platform.machine()}"
-
-
-def _wheel_options() -> list[str]:
-    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
-        return []
-    named = [f"--platform={tag}" for tag in _LAMBDA_WHEELS]
-    return [*named, "--implementation=cp", "--only-binary=:all:"]
 
 
 def _is_source(path: Path) -> bool:
