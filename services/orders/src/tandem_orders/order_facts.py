@@ -217,6 +217,11 @@ def fact_of(kind: str, document: str) -> OrderFact:
     return FACTS[kind].model_validate_json(document)
 
 
+def settles(fact: OrderFact) -> bool:
+    """Tell whether a fact only writes down what those before it come to. See Draft.settle."""
+    return isinstance(fact, OrderCompleted) or (isinstance(fact, OrderUpdated) and fact.reopened)
+
+
 def placed_order(fact: OrderPlaced) -> Order:
     """Return the order as it was placed."""
     return Order(

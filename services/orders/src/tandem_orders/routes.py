@@ -341,20 +341,22 @@ def put_preferences(call: Call, customer_id: str, body: Preferences) -> Answer[P
     return Answer(body, version)
 
 
-@routes.post(_CUSTOMER + "/contacts", scope=Scope.CONTACTS_CLAIM)
+@routes.post(_CUSTOMER + "/contacts", scope=Scope.CONTACTS_CLAIM, refusals=[IdempotencyKeyReused])
 def claim_contacts(
     call: Call, customer_id: str, body: contracts.ClaimContacts
 ) -> Answer[contracts.ClaimedOrders]:
     """Give a customer the guest orders placed with contacts that are verified to be theirs."""
-    claimed = customers.claim_orders(store(), customer_id, body.contacts, call.origin(), call.now)
-    return Answer(contracts.ClaimedOrders(order_ids=tuple(claimed)))
+    claimed, replayed = customers.claim_contacts(
+        store(), customer_id, body.contacts, call.origin(), call.now
+    )
+    return Answer(contracts.ClaimedOrders(order_ids=tuple(claimed)), replayed=replayed)
 
 
-@routes.post(_CUSTOMER + "/erase", scope=Scope.CUSTOMERS_ERASE)
+@routes.post(_CUSTOMER + "/erase", scope=Scope.CUSTOMERS_ERASE, refusals=[IdempotencyKeyReused])
 def erase_customer(call: Call, customer_id: str) -> Answer[contracts.ErasedOrders]:
     """Forget a customer's personal data; orders and their books remain."""
-    erased = customers.erase_customer(store(), customer_id, call.origin(), call.now)
-    return Answer(contracts.ErasedOrders(orders=erased))
+    erased, replayed = customers.erase_customer(store(), customer_id, call.origin(), call.now)
+    return Answer(contracts.ErasedOrders(orders=erased), replayed=replayed)
 
 
 # --- the inbox ------------------------------------------------------------------------------------

@@ -5,10 +5,9 @@
 | order head                     | ORD#<order>           | HEAD                   | every call     |
 | entry: order placed            | ORD#<order>           | PLACED                 | place again    |
 | entry: a caller's command      | ORD#<order>           | KEY#<key>              | the same again |
-| entry: fulfilment              | ORD#<order>           | FUL#<fulfilment>       | the same again |
 | entry: what followed           | ORD#<order>           | SEQ#<seq>              | history        |
 | message that awaits its order  | ORD#<order>           | PARKED#<message>       | after placing  |
-| claim: caller's key            | KEY#<key>             | CREATED                | create         |
+| claim: caller's key            | KEY#<key>             | CREATED                | create, answer |
 | parcel head                    | SHP#<shipment>        | HEAD                   | every report   |
 | entry: report of a scan        | SHP#<shipment>        | SCAN#<scan>#<report>   | report again   |
 | entry: registered for an order | SHP#<shipment>        | REGISTERED#<order>#<f> | register again |
@@ -48,6 +47,7 @@ from tandem_core.journal import (
     Fact,
     Head,
     Journal,
+    LostRace,
     Origin,
     chain_hash,
     entry_item,
@@ -144,10 +144,6 @@ def placed_key(order_id: str) -> Key:
 
 def command_key(order_id: str, callers_key: str) -> Key:
     return Key(f"ORD#{order_id}", f"KEY#{_digest(callers_key)}")
-
-
-def fulfillment_key(order_id: str, fulfillment_id: str) -> Key:
-    return Key(f"ORD#{order_id}", f"FUL#{fulfillment_id}")
 
 
 def creation_key(callers_key: str) -> Key:
@@ -257,16 +253,24 @@ class Store:
         """Return an order's journal, oldest first."""
         return self._entries(order_key(order_id).pk)
 
-    def order_as_of(self, order_id: str, seq: int) -> Order:
-        """Return an order as an entry left it, from its journal."""
+    def order_as_of(self, order_id: str, seq: int) -> tuple[Order, int]:
+        """Return an order as an entry and what followed at once left it, and its version then."""
         first, *rest = self.order_entries(order_id)
         placed = order_fact_of(first)
         assert isinstance(placed, order_facts.OrderPlaced)  # noqa: S101  every journal begins so
-        order = order_facts.placed_order(placed)
+        order, version = order_facts.placed_order(placed), first.seq
         for entry in rest:
-            if entry.seq <= seq:
-                order = order_facts.apply(order, order_fact_of(entry))
-        return order
+            fact = order_fact_of(entry)
+            if entry.seq > seq and not (entry.seq == seq + 1 and order_facts.settles(fact)):
+                break
+            order, version = order_facts.apply(order, fact), entry.seq
+        return order, version
+
+    def version_after(self, entry: Entry) -> int:
+        """Return the version of an order after an entry and what followed at once."""
+        (item,) = self.table.get(Key(entry.key.pk, f"SEQ#{entry.seq + 1}"))
+        follows = item is not None and order_facts.settles(order_fact_of(entry_of(item)))
+        return entry.seq + follows
 
     def orders_of(
         self, customer_id: str, limit: int, cursor: str | None
@@ -292,6 +296,27 @@ class Store:
             return loaded, None
         last = str(after["pk"]).removeprefix("ORD#")
         return loaded, _cursor(str(after["placed_at"]), last)
+
+    # --- callers' keys ------------------------------------------------------------------------
+
+    def claim_key(self, origin: Origin, created: str) -> None:
+        """Keep a caller's key for what somebody else had created before. Raises LostRace."""
+        if origin.key and not self.table.put_new(_claim_item(origin, created)):
+            raise LostRace
+
+    def kept_answer(self, origin: Origin) -> str | None:
+        """Return the answer that a caller's key has got. Raises IdempotencyKeyReused."""
+        (item,) = self.table.get(creation_key(origin.callers_key))
+        if item is None:
+            return None
+        if "answer" not in item or item["request"] != origin.request:
+            raise IdempotencyKeyReused
+        return str(item["answer"])
+
+    def keep_answer(self, origin: Origin, answer: str) -> str:
+        """Keep the answer to a request that no journal records; return the first one given."""
+        kept = self.table.put_new({**_claim_item(origin, ""), "answer": answer})
+        return answer if kept else self.kept_answer(origin) or answer
 
     # --- guests -------------------------------------------------------------------------------
 
@@ -633,15 +658,15 @@ class Store:
 
 def creation_claim(origin: Origin, created: str) -> list[Claim]:
     """Return the claim that keeps a caller's key for what it created, wherever that is stored."""
-    if not origin.key:
-        return []
-    item = {
+    return [Claim(_claim_item(origin, created), IdempotencyKeyReused)] if origin.key else []
+
+
+def _claim_item(origin: Origin, created: str) -> Item:
+    return {
         **creation_key(origin.callers_key)._asdict(),
         "created": created,
         "request": origin.request,
     }
-
-    return [Claim(item, IdempotencyKeyReused)]
 
 
 def check_creation(claimed: Item | None, created: str, origin: Origin) -> None:

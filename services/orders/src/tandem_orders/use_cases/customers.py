@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -54,6 +55,17 @@ def claim_orders(
             store.forget_contact(contact, order_id)
             claimed.append(order_id)
     return sorted(set(claimed))
+
+
+def claim_contacts(
+    store: Store, customer_id: str, contacts: Sequence[Identifier], origin: Origin, now: datetime
+) -> tuple[list[str], bool]:
+    """Claim orders for a caller; return them, and whether this key has done so before."""
+    kept = store.kept_answer(origin)
+    if kept is not None:
+        return json.loads(kept), True
+    claimed = claim_orders(store, customer_id, contacts, origin, now)
+    return json.loads(store.keep_answer(origin, json.dumps(claimed))), False
 
 
 def claim_order(
@@ -250,8 +262,14 @@ def erase_orders(
             store.forget_contact(one, order_id)
 
 
-def erase_customer(store: Store, customer_id: str, origin: Origin, now: datetime) -> int:
-    """Forget a customer's personal data in all of their orders; return how many there are."""
+def erase_customer(
+    store: Store, customer_id: str, origin: Origin, now: datetime
+) -> tuple[int, bool]:
+    """Forget a customer's personal data in all of their orders; return how many there are, and
+    whether this key has done so before."""
+    kept = store.kept_answer(origin)
+    if kept is not None:
+        return int(kept), True
     count, cursor = 0, None
     for _ in range(_MAX_PAGES):
         loaded, cursor = store.orders_of(customer_id, _PAGE, cursor)
@@ -261,7 +279,7 @@ def erase_customer(store: Store, customer_id: str, origin: Origin, now: datetime
         if cursor is None:
             break
     store.journal.erase_private(store.customer_entries(customer_id))
-    return count
+    return int(store.keep_answer(origin, str(count))), False
 
 
 def erase_order(store: Store, order_id: str, origin: Origin, now: datetime) -> None:

@@ -48,7 +48,6 @@ from tandem_orders.store import (
     contact_key,
     creation_claim,
     creation_key,
-    fulfillment_key,
     order_fact_of,
     placed_key,
 )
@@ -67,6 +66,15 @@ class OrderOutcome(NamedTuple):
 
 class FulfillmentOutcome(NamedTuple):
     fact: FulfillmentChanged
+    version: int
+    replayed: bool = False
+
+
+class _Written(NamedTuple):
+    """A command's entry, the order as it is now, and its version after the command."""
+
+    entry: Entry
+    order: Order
     version: int
     replayed: bool = False
 
@@ -93,7 +101,9 @@ def place_order(store: Store, report: OrderReport, origin: Origin, now: datetime
         if recorded:
             entry = entry_of(recorded)
             check_replay(entry, origin)
-            return OrderOutcome(store.order_as_of(order_id, entry.seq), entry.seq, replayed=True)
+            if claimed is None:
+                store.claim_key(origin, order_id)
+            return OrderOutcome(*store.order_as_of(order_id, entry.seq), replayed=True)
         customer_id = report.customer_id or store.customer_of(known)
         draft = Draft(None, now)
         fact = ordering.place(draft, report, customer_id)
@@ -130,7 +140,7 @@ def cancel_order(
     QuantityExceedsOrder, UnknownLine."""
     key = command_key(order_id, origin.callers_key)
     cancellation_id = derived_id("can", order_id, origin.actor, origin.key)
-    entry, order, replayed = _write(
+    written = _write(
         store,
         order_id,
         key,
@@ -139,9 +149,9 @@ def cancel_order(
         lambda draft: ordering.cancel(draft, cancellation_id, lines, reason, now),
         check,
     )
-    if replayed:
-        order = store.order_as_of(order_id, entry.seq)
-    return OrderOutcome(order, entry.seq, replayed)
+    if written.replayed:
+        return OrderOutcome(*store.order_as_of(order_id, written.entry.seq), replayed=True)
+    return OrderOutcome(written.order, written.version)
 
 
 def create_fulfillment(  # noqa: PLR0913  what a fulfilment says
@@ -160,10 +170,10 @@ def create_fulfillment(  # noqa: PLR0913  what a fulfilment says
     caller's key. Raises QuantityExceedsOrder, UnknownLine, TooManyFulfillments."""
     fulfillment_id = derived_id("ful", order_id, origin.actor, origin.key)
     carried = parcels.named(store, references, order_id, now)
-    entry, order, replayed = _write(
+    written = _write(
         store,
         order_id,
-        fulfillment_key(order_id, fulfillment_id),
+        command_key(order_id, origin.callers_key),
         origin,
         now,
         lambda draft: ordering.fulfil(
@@ -171,10 +181,9 @@ def create_fulfillment(  # noqa: PLR0913  what a fulfilment says
         ),
         check,
     )
-    fact = order_fact_of(entry)
-    assert isinstance(fact, FulfillmentChanged)  # noqa: S101  the key holds nothing else
-    register_parcels(store, order, fulfillment_id, fact.parcels, origin, now)
-    return FulfillmentOutcome(fact, entry.seq, replayed)
+    outcome = _fulfillment(written)
+    register_parcels(store, written.order, fulfillment_id, outcome.fact.parcels, origin, now)
+    return outcome
 
 
 def move_fulfillment(  # noqa: PLR0913
@@ -190,7 +199,7 @@ def move_fulfillment(  # noqa: PLR0913
     check: Callable[[Order], None],
 ) -> FulfillmentOutcome:
     """Move a fulfilment on. Raises FulfillmentNotFound, InvalidTransition, PickupCodeInvalid."""
-    entry, _, replayed = _write(
+    written = _write(
         store,
         order_id,
         command_key(order_id, origin.callers_key),
@@ -199,9 +208,13 @@ def move_fulfillment(  # noqa: PLR0913
         lambda draft: ordering.move(draft, fulfillment_id, state, handover, new_code),
         check,
     )
-    fact = order_fact_of(entry)
-    assert isinstance(fact, FulfillmentChanged)  # noqa: S101  the request's hash names the move
-    return FulfillmentOutcome(fact, entry.seq, replayed)
+    return _fulfillment(written)
+
+
+def _fulfillment(written: _Written) -> FulfillmentOutcome:
+    fact = order_fact_of(written.entry)
+    assert isinstance(fact, FulfillmentChanged)  # noqa: S101  the request's hash names the command
+    return FulfillmentOutcome(fact, written.version, written.replayed)
 
 
 def _write(  # noqa: PLR0913
@@ -212,14 +225,14 @@ def _write(  # noqa: PLR0913
     now: datetime,
     decide: Callable[[Draft], OrderFact],
     check: Callable[[Order], None],
-) -> tuple[Entry, Order, bool]:
-    """Run a command: its entry, the order after it, and whether it was recorded before."""
+) -> _Written:
+    """Run a command, once for its key."""
 
-    def attempt() -> tuple[Entry, Order, bool]:
+    def attempt() -> _Written:
         loaded = store.load_order(order_id, key)
         check(loaded.existing)
         if loaded.items[0]:
-            return _replayed(loaded.items[0], origin), loaded.existing, True
+            return _replayed(store, loaded.items[0], loaded.existing, origin)
         if origin.expected_version not in (None, loaded.head.version):
             raise VersionConflict(f"The order has version {loaded.head.version}")
         draft = Draft(loaded.existing, now)
@@ -229,19 +242,19 @@ def _write(  # noqa: PLR0913
             # The same request may have been recorded since the entry was looked for.
             (item,) = store.load_order(order_id, key).items
             if item:
-                return _replayed(item, origin), loaded.existing, True
+                return _replayed(store, item, loaded.existing, origin)
             raise
         draft.settle()
         entry = _appended(store.append_order(loaded.head, draft, origin, (fact, key)))
-        return entry, draft.placed, False
+        return _Written(entry, draft.placed, loaded.head.version + len(draft.facts))
 
     return until_written(attempt)
 
 
-def _replayed(item: Item, origin: Origin) -> Entry:
+def _replayed(store: Store, item: Item, order: Order, origin: Origin) -> _Written:
     entry = entry_of(item)
     check_replay(entry, origin)
-    return entry
+    return _Written(entry, order, store.version_after(entry), replayed=True)
 
 
 def _appended(entry: Entry | None) -> Entry:

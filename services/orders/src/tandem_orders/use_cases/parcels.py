@@ -36,6 +36,7 @@ from tandem_orders.store import (
     registered_key,
     scan_key,
     shipment_fact_of,
+    shipment_key,
 )
 
 _UNDATED = datetime.min.replace(tzinfo=UTC)
@@ -121,8 +122,14 @@ def register(  # noqa: PLR0913
             shipment_id, link.order_id if link else None, link.fulfillment_id if link else None
         )
         recorded, claimed = store.table.get(key, creation_key(origin.callers_key))
-        check_creation(claimed, shipment_id, origin)
+        if claimed and claimed["created"] != shipment_id and claimed["request"] == origin.request:
+            # The number has been given out again since, and the answer is about the first parcel.
+            (recorded,) = store.table.get(Key(shipment_key(str(claimed["created"])).pk, key.sk))
+        else:
+            check_creation(claimed, shipment_id, origin)
         if recorded:
+            if claimed is None:
+                store.claim_key(origin, shipment_id)
             return _as_registered(recorded, origin)
         before = started(loaded.shipment, starts_at)
         after, fact = shipment_changes.register(before, told, now)
