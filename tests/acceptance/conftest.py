@@ -1,0 +1,78 @@
+"""Real messages of others, from a folder that is no part of this repository.
+
+    make acceptance DATA=../shared/fixtures
+
+Without the folder every test here is skipped. At the end stands what was understood of it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.service import Sender, sender_of
+from tests.service.orders_service import orders_service
+
+# Not called TANDEM_: those are taken away before any test.
+VARIABLE = "ACCEPTANCE_DATA"
+
+
+@dataclass
+class Tally:
+    """What the run has seen, for its last lines."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    parked: dict[str, str] = field(default_factory=dict)
+
+
+_TALLY = pytest.StashKey[Tally]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_TALLY] = Tally()
+
+
+@pytest.fixture(scope="session")
+def tally(request: pytest.FixtureRequest) -> Tally:
+    return request.config.stash.setdefault(_TALLY, Tally())
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of fixtures."""
+    given = os.environ.get(VARIABLE)
+    if not given:
+        pytest.skip("needs real messages: make acceptance DATA=../shared/fixtures")
+    folder = Path(given)
+    assert (folder / "shopify").is_dir(), f"{folder} holds no fixtures"
+    return folder
+
+
+@pytest.fixture
+def orders(data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sender]:  # noqa: ARG001
+    """A fresh service, seen by those who send it messages."""
+    for service in orders_service(monkeypatch):
+        yield sender_of(service)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    tally = config.stash.get(_TALLY, Tally())
+    if not tally.counts:
+        return
+    say = terminalreporter.write_line
+    terminalreporter.section("what real messages came to")
+    width = max(map(len, tally.counts))
+    for what, count in tally.counts.items():
+        say(f"{what:<{width}}  {count:>6}")
+    say("")
+    say("parked, so that staff see them:")
+    for file, why in sorted(tally.parked.items()):
+        say(f"  {file}")
+        say(f"      {why}")
