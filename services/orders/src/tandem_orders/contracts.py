@@ -32,6 +32,7 @@ from tandem_orders.messages import (
 from tandem_orders.orders import MAX_LINES, Customer, Flag, OrderStatus, Tender
 from tandem_orders.places import Place
 from tandem_orders.statuses import Reason, ShipmentStatus
+from tandem_orders.texts import Language
 
 Limit = Annotated[int, Field(ge=1, le=200), EXACT_INTEGER]
 LimitText = Annotated[int, Field(ge=1, le=200)]
@@ -287,10 +288,14 @@ class RegisteredView(Strict):
 
 
 class TrackedScan(Strict):
+    """`day` is the local one, as the scan's sender wrote it."""
+
     occurred_at: Instant | None
+    day: date | None
     status: ShipmentStatus
     city: str | None
     country: str | None
+    text: str
 
 
 class TrackedParcel(Strict):
@@ -317,14 +322,17 @@ class TrackedFulfillment(Strict):
     state: FulfillmentState
     store_id: str | None
     hold_until: Instant | None
+    text: str
 
 
 class TrackedOrder(Strict):
     """An order for whoever holds its link: no names, no contacts, no address, no amounts."""
 
+    language: Language
     number: str | None
     channel: Channel
     status: OrderStatus
+    text: str
     placed_at: Instant
     promised_by: date | None
     lines: tuple[TrackedLine, ...]

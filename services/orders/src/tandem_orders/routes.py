@@ -30,6 +30,7 @@ from tandem_orders.ordering import (
     order_id_of,
 )
 from tandem_orders.orders import Order
+from tandem_orders.pages import order_page
 from tandem_orders.preferences import Preferences
 from tandem_orders.secrets import (
     SecretsUnavailable,
@@ -276,7 +277,12 @@ def receive_webhook(call: Call, source: str, raw: RawRequest) -> Answer[contract
     return Answer(contracts.WebhookAnswer(message_id=received.message_id, state=received.state))
 
 
-@routes.get("/v1/tracking/{token}", scope=None, refusals=[TrackingLinkInvalid, SecretsUnavailable])
+@routes.get(
+    "/v1/tracking/{token}",
+    scope=None,
+    refusals=[TrackingLinkInvalid, SecretsUnavailable],
+    page=order_page,
+)
 def track_order(
     call: Call, token: str, query: contracts.LanguageQuery
 ) -> Answer[contracts.TrackedOrder]:

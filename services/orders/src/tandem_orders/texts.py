@@ -146,6 +146,11 @@ def say(language: Language, key: str, params: Mapping[str, object]) -> str:
     return catalogue(language).formats.between_sentences.join(sentences)
 
 
+def written_day(language: Language, day: date) -> str:
+    """Write a day alone, as the language does."""
+    return _day(catalogue(language).formats, day.isoformat()) or ""
+
+
 def _numbered(plural: Plural, params: Mapping[str, object]) -> str:
     names = PLACEHOLDER.findall(plural.other)
     count = next((params.get(name) for name in COUNTS if name in names), None)
@@ -158,6 +163,11 @@ def _words(_formats: Formats, value: object) -> str | None:
         return None
     visible = "".join(letter if letter.isprintable() else " " for letter in value[:_MOST_WORDS])
     return " ".join(visible.split()) or None
+
+
+def calm(city: str) -> str:
+    """Return a city's name as people write it. Carriers shout; readers should not be shouted at."""
+    return city.title() if city.isupper() else city
 
 
 def _carrier(formats: Formats, value: object) -> str | None:

@@ -22,7 +22,7 @@ from tandem_core.values import Strict
 from tandem_orders.places import Place
 from tandem_orders.readings import Reading, instant_of, surely_from, surely_until
 from tandem_orders.statuses import HANDED_OVER, ShipmentStatus
-from tandem_orders.texts import Language, is_text, say
+from tandem_orders.texts import Language, calm, is_text, say
 
 Value = str | int | dict[str, str | int]
 Params = dict[str, Value]
@@ -373,9 +373,8 @@ def _window(estimate: Reading) -> Value | None:
 
 
 def _city(place: Reading) -> str | None:
-    """Carriers shout; readers should not be shouted at."""
     city = place.name("city")
-    return city.title() if city and city.isupper() else city
+    return calm(city) if city else None
 
 
 def _place(place: Reading) -> Place | None:

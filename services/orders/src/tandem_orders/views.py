@@ -6,7 +6,7 @@ Pure functions from state to answers. What a caller may see is a parameter, neve
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from tandem_orders.contracts import (
     EstimatedWindow,
@@ -25,10 +25,10 @@ from tandem_orders.fulfillments import Fulfillment, Parcel, legal_moves
 from tandem_orders.orders import Order
 from tandem_orders.scans import Scan
 from tandem_orders.shipment_facts import ShipmentRegistered
-from tandem_orders.shipment_views import display
+from tandem_orders.shipment_views import ScanView, ShipmentView, display
 from tandem_orders.shipments import Shipment, status_at
 from tandem_orders.statuses import ShipmentStatus
-from tandem_orders.texts import Language, say
+from tandem_orders.texts import Language, calm, is_text, say
 
 
 def order_view(
@@ -169,6 +169,8 @@ def tracked_order(
     """Show an order to whoever has its link: no name, contact, address, amount or number."""
     counters = order.counters
     return TrackedOrder(
+        language=language,
+        text=say(language, f"page.status.{order.status}", {}),
         number=order.number,
         channel=order.channel,
         status=order.status,
@@ -184,14 +186,34 @@ def tracked_order(
             )
             for line in order.lines
         ),
-        fulfillments=tuple(
-            TrackedFulfillment(
-                type=one.type, state=one.state, store_id=one.store_id, hold_until=one.hold_until
-            )
-            for one in order.fulfillments
-        ),
+        fulfillments=tuple(_tracked_fulfillment(one, language) for one in order.fulfillments),
         parcels=tuple(_tracked(shipment, scans, now, language) for shipment, scans in parcels),
     )
+
+
+def _tracked_fulfillment(fulfillment: Fulfillment, language: Language) -> TrackedFulfillment:
+    family = "pickup" if fulfillment.type == "pickup" else "fulfillment"
+    key = f"{family}.{fulfillment.state}"
+    until = fulfillment.hold_until
+    return TrackedFulfillment(
+        type=fulfillment.type,
+        state=fulfillment.state,
+        store_id=fulfillment.store_id,
+        hold_until=until,
+        text=say(
+            language,
+            key if is_text(key) else _IN_OTHER_WORDS.get(key, "fulfillment.created"),
+            {"until": until.date().isoformat()} if until else {},
+        ),
+    )
+
+
+# States that a timeline does not tell, in the words of the one that it does.
+_IN_OTHER_WORDS = {
+    "pickup.proposed": "fulfillment.created.pickup",
+    "pickup.restocked": "pickup.expired",
+    "fulfillment.collected": "pickup.collected",
+}
 
 
 def _tracked(
@@ -201,17 +223,44 @@ def _tracked(
     return TrackedParcel(
         carrier=shown.carrier,
         status=shown.status,
-        text=say(language, f"shipment.{shown.status}", {"reason": shown.reason}),
+        text=say(language, f"shipment.{shown.status}", _parcel_params(shipment, shown)),
         milestones=shown.milestones,
         estimated=_window(shipment),
         scans=tuple(
             TrackedScan(
                 occurred_at=scan.occurred_at,
+                day=_local_day(scan),
                 status=scan.status,
-                city=scan.location.city if scan.location else None,
+                city=_city(scan),
                 country=scan.location.country if scan.location else None,
+                text=say(language, f"shipment.{scan.status}", _scan_params(scan)),
             )
             for scan in shown.scans
-            if scan.status and not scan.quarantined
+            if scan.status and not (scan.quarantined or scan.superseded)
         ),
     )
+
+
+def _parcel_params(shipment: Shipment, shown: ShipmentView) -> dict[str, object]:
+    window = shipment.estimates.shown
+    return {
+        "reason": shown.reason,
+        **({"window": window.model_dump(mode="json")} if window else {}),
+    }
+
+
+def _scan_params(scan: ScanView) -> dict[str, object]:
+    city = _city(scan)
+    return {"reason": scan.reason, **({"city": city} if city else {})}
+
+
+def _city(scan: ScanView) -> str | None:
+    return calm(scan.location.city) if scan.location and scan.location.city else None
+
+
+def _local_day(scan: ScanView) -> date | None:
+    """Return the day of a scan: as written, where it is written so; else in UTC."""
+    try:
+        return date.fromisoformat(scan.occurred_local[:10])
+    except ValueError:
+        return scan.occurred_at.date() if scan.occurred_at else None
