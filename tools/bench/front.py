@@ -107,24 +107,34 @@ def delivery(function: Function, envelope: Mapping[str, Any]) -> Repeat:
     return _handled(function, record)
 
 
-def streamed(function: Function, item: Wire) -> Repeat:
-    """Prepare the delivery of a new item by the table's stream."""
-    image = {
+def streamed(function: Function, *items: Wire) -> Repeat:
+    """Prepare the delivery of new items by the table's stream."""
+    return _handled(
+        function,
+        *(
+            {
+                "eventName": "INSERT",
+                "dynamodb": {"NewImage": _image(item), "SequenceNumber": str(number)},
+            }
+            for number, item in enumerate(items)
+        ),
+    )
+
+
+def _image(item: Wire) -> dict[str, Any]:
+    """Return an item as a stream's JSON has it: bytes as base 64."""
+    return {
         name: {
             kind: b64encode(value).decode() if kind == "B" else value
             for kind, value in typed.items()
         }
         for name, typed in item.items()
     }
-    return _handled(
-        function,
-        {"eventName": "INSERT", "dynamodb": {"NewImage": image, "SequenceNumber": "1"}},
-    )
 
 
-def _handled(function: Function, record: Mapping[str, Any]) -> Repeat:
+def _handled(function: Function, *records: Mapping[str, Any]) -> Repeat:
     def deliver() -> None:
-        if function({"Records": [record]}, None)["batchItemFailures"]:
-            raise Refused(str(record))
+        if function({"Records": list(records)}, None)["batchItemFailures"]:
+            raise Refused(str(records))
 
     return deliver

@@ -1,0 +1,257 @@
+"""What a person reads of orders: its operations, the way of a scan, what grows, and the sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+from tools.bench.meter import Cost, total
+from tools.bench.orders.journey import EDGE, NORMALISE, STEPS, Way
+from tools.bench.orders.operations import EDGE_AGAIN, EDGE_NEW
+from tools.bench.samples import BARE_GET, Sample
+from tools.bench.sizes import item_bytes, units_of_reading_one
+from tools.bench.tables import listed, sent_again, spread, write_units
+
+WHOLE = "all of it"
+MAX_EDGE_CALLS = 1
+MAX_SCAN_CALLS = 3
+MAX_SCAN_WRITE_UNITS = 4
+BOUNDS = (
+    f"a webhook took {MAX_EDGE_CALLS} AWS call; understanding one more scan took at most"
+    f" {MAX_SCAN_CALLS}, at most {MAX_SCAN_WRITE_UNITS} write units, and the same units however"
+    " often the parcel had been scanned"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    samples: Mapping[str, Sequence[Sample]]
+    microseconds: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Scans:
+    """Scans of parcels that had been scanned `length` times, from the webhook to the message."""
+
+    provider: str
+    kind: str
+    length: int
+    ways: Sequence[Way]
+    microseconds: Mapping[str, float]
+
+    def costs(self, step: str) -> list[Cost]:
+        """Return what a step, or all of them, has cost for each scan."""
+        return [
+            total(
+                sample.cost
+                for name, taken in way.items()
+                for sample in taken
+                if step in (name, WHOLE)
+            )
+            for way in self.ways
+        ]
+
+    def message_units(self) -> list[float]:
+        """Return what it takes to read each message: it is as long as its sender makes it."""
+        return [units_of_reading_one(item_bytes(way[EDGE][0].cost.items[0])) for way in self.ways]
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """Reads of a parcel that had been scanned `length` times, and of its order."""
+
+    provider: str
+    length: int
+    samples: Mapping[str, Sample]
+    microseconds: Mapping[str, float]
+
+
+def broken_bounds(operations: Operations, scans: Sequence[Scans]) -> list[str]:
+    """Return, in words, every bound that some sample exceeds."""
+    edges = {
+        name: [one.cost for one in operations.samples[name]] for name in (EDGE_NEW, EDGE_AGAIN)
+    }
+    broken = []
+    for one in scans:
+        edges[f"webhook, {_where(one)}"] = one.costs(EDGE)
+        costs = one.costs(NORMALISE)
+        where = f"one more scan, {_where(one)}"
+        broken += _above(where, "AWS calls", MAX_SCAN_CALLS, [len(cost.calls) for cost in costs])
+        units = [cost.write_units - cost.due_units for cost in costs]
+        broken += _above(where, "write units", MAX_SCAN_WRITE_UNITS, units)
+    for where, costs in edges.items():
+        broken += _above(where, "AWS calls", MAX_EDGE_CALLS, [len(cost.calls) for cost in costs])
+        broken += _above(where, "read units", 0, [cost.read_units for cost in costs])
+    return broken + list(_growing(scans))
+
+
+def _growing(scans: Sequence[Scans]) -> Iterator[str]:
+    """Compare each length with the shortest. The length of a message is its sender's affair."""
+    first: dict[tuple[str, str], tuple[float, float]] = {}
+    for one in scans:
+        costs = one.costs(NORMALISE)
+        written = max(cost.write_units - cost.due_units for cost in costs)
+        read = max(
+            cost.read_units - units for cost, units in zip(costs, one.message_units(), strict=True)
+        )
+        shortest = first.setdefault((one.provider, one.kind), (written, read))
+        for what, now, before in zip(("write", "read"), (written, read), shortest, strict=True):
+            if now != before:
+                yield f"one more scan, {_where(one)}: {now:g} {what} units, {before:g} at first"
+
+
+def _above(where: str, what: str, limit: float, values: Sequence[float]) -> list[str]:
+    above = [value for value in values if value > limit]
+    if not above:
+        return []
+    return [
+        f"{where}: {max(above):g} {what}, at most {limit:g} wanted;"
+        f" {len(above)} of {len(values)} are above"
+    ]
+
+
+def _where(scans: Scans) -> str:
+    return f"{scans.provider}, {scans.kind}, after {scans.length}"
+
+
+# --- tables ---------------------------------------------------------------------------------------
+
+
+def show(
+    console: Console, operations: Operations, scans: Sequence[Scans], looks: Sequence[Looks]
+) -> None:
+    bare = operations.microseconds[BARE_GET]
+    console.print(_operations(operations, bare))
+    for title, several in _grouped(scans):
+        console.print(_steps(title, several, bare))
+    console.print(_looks(looks, bare))
+    console.print(
+        "Write units: table + indexes; where samples differ, the usual one and the worst.\n"
+        "Read units of `normalise` are with those of the message, which has its sender's length.\n"
+        "Processor time: as a multiple of one bare read of one item through the same client.\n"
+    )
+    taken = [one.cost for samples in operations.samples.values() for one in samples]
+    sent_again(console, [*taken, *(cost for one in scans for cost in one.costs(WHOLE))])
+    console.print(_bytes(operations, scans))
+    console.print(_shares(operations, scans))
+
+
+def _operations(operations: Operations, bare: float) -> Table:
+    table = _table("Cost of one operation")
+    _columns(table, "calls", "write units", "read units", "processor")
+    for operation, samples in operations.samples.items():
+        if operation == BARE_GET:
+            continue
+        costs = [sample.cost for sample in samples]
+        table.add_row(
+            operation,
+            spread(len(cost.calls) for cost in costs),
+            write_units(costs),
+            spread(cost.read_units for cost in costs),
+            f"{operations.microseconds[operation] / bare:.1f}",
+        )
+    return table
+
+
+def _grouped(scans: Sequence[Scans]) -> Iterator[tuple[str, list[Scans]]]:
+    titles = dict.fromkeys((one.provider, one.kind) for one in scans)
+    for provider, kind in titles:
+        found = [one for one in scans if (one.provider, one.kind) == (provider, kind)]
+        yield f"One more scan: the provider sends {provider}, {kind}", found
+
+
+def _steps(title: str, several: Sequence[Scans], bare: float) -> Table:
+    table = _table(f"{title}, after {_each(f'{one.length}' for one in several)} scans")
+    _columns(table, "runs", "calls", "write units", "read units", "processor")
+    for step in (*STEPS, WHOLE):
+        costs = [one.costs(step) for one in several]
+        times = [
+            sum(time for name, time in one.microseconds.items() if step in (name, WHOLE))
+            for one in several
+        ]
+        table.add_row(
+            step,
+            _each(str(_runs(one, step)) for one in several),
+            _each(spread(len(cost.calls) for cost in found) for found in costs),
+            _each(map(write_units, costs)),
+            _each(spread(cost.read_units for cost in found) for found in costs),
+            _each(f"{time / bare:.1f}" for time in times),
+        )
+    return table
+
+
+def _each(values: Iterable[str]) -> str:
+    """Render the values of the lengths, or the one that all of them have."""
+    listed_values = list(values)
+    return " / ".join(listed_values if len(set(listed_values)) > 1 else listed_values[:1])
+
+
+def _runs(scans: Scans, step: str) -> int:
+    return sum(len(taken) for name, taken in scans.ways[-1].items() if step in (name, WHOLE))
+
+
+def _looks(looks: Sequence[Looks], bare: float) -> Table:
+    shown = [one for one in looks if one.provider == looks[0].provider]
+    lengths = _each(f"{one.length}" for one in shown)
+    table = _table(f"Reads that may grow: parcels with {lengths} scans")
+    _columns(table, "calls", "read units", "processor")
+    for name in shown[0].samples:
+        costs = [one.samples[name].cost for one in shown]
+        table.add_row(
+            name,
+            _each(str(len(cost.calls)) for cost in costs),
+            _each(f"{cost.read_units:g}" for cost in costs),
+            _each(f"{one.microseconds[name] / bare:.1f}" for one in shown),
+        )
+    return table
+
+
+def _bytes(operations: Operations, scans: Sequence[Scans]) -> Table:
+    table = _table("Bytes of what is written")
+    _columns(table, "head", "heaviest entry")
+    written: dict[str, list[Cost]] = {
+        name: [one.cost for one in samples] for name, samples in operations.samples.items()
+    }
+    for one in scans:
+        written[f"scan, {_where(one)}"] = one.costs(NORMALISE)
+    for one in scans[-1:]:
+        written["message to the customer"] = one.costs("notify")
+    for name, costs in written.items():
+        if costs[0].entries:
+            table.add_row(name, _sizes(costs, "head_bytes"), _sizes(costs, "entry_bytes"))
+    return table
+
+
+def _sizes(costs: Iterable[Cost], what: str) -> str:
+    return spread(getattr(cost, what) for cost in costs)
+
+
+def _shares(operations: Operations, scans: Sequence[Scans]) -> str:
+    """Say what weighs most in some typical items."""
+    placed = operations.samples["place order, web, member"][-1].cost
+    scanned = scans[-1].costs(NORMALISE)[-1]
+    lines = []
+    received = operations.samples[EDGE_NEW][-1].cost
+    for name, cost in (
+        ("An order's placing", placed),
+        ("A webhook", received),
+        ("A scan", scanned),
+    ):
+        lines.append(f"{name}, by attribute: {listed(cost.entries[-1])}")
+        if cost.head:
+            lines.append(f"Its head: {listed(cost.head)}")
+    return "\n".join(lines)
+
+
+def _table(title: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("", no_wrap=True)
+    return table
+
+
+def _columns(table: Table, *names: str) -> None:
+    for name in names:
+        table.add_column(name, justify="right", no_wrap=True)

@@ -1,0 +1,82 @@
+"""Runs the operations of orders, and scans of parcels that have been scanned once to often."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from tandem_orders import main as service_main
+from tools.bench.meter import Meter
+from tools.bench.orders.operations import Shopfloor
+from tools.bench.orders.providers import AllAgain, OneByOne, Provider
+from tools.bench.orders.report import BOUNDS, Looks, Operations, Scans, broken_bounds, show
+from tools.bench.orders.retailer import ENVIRONMENT, Retailer, create_surroundings, warm
+from tools.bench.processor import microseconds
+from tools.bench.samples import Notebook, Sample
+from tools.bench.stage import service
+
+ROUNDS = 8
+LENGTHS = (1, 50, 500)
+# So many parcels of each length, and so many scans of each before it is on the last van.
+PARCELS, USUAL_SCANS = 2, 4
+PROVIDERS: Sequence[Provider] = (OneByOne(), AllAgain())
+
+
+def run(console: Console, endpoint: str) -> int:
+    retailer = Retailer(service_main.app)
+    with service("orders", endpoint, retailer, ENVIRONMENT):
+        bench = Bench(console, Notebook(retailer, Meter()))
+        create_surroundings()
+        operations = bench.operations(ROUNDS)
+        scans = [
+            one
+            for provider in PROVIDERS
+            for length in LENGTHS
+            for one in bench.scans(provider, length)
+        ]
+    show(console, operations, scans, bench.looks)
+    broken = broken_bounds(operations, scans)
+    for line in broken:
+        console.print(f"[bold red]broken[/]  {line}")
+    if not broken:
+        console.print(f"Kept: {BOUNDS}.")
+    return 1 if broken else 0
+
+
+class Bench:
+    def __init__(self, console: Console, notebook: Notebook) -> None:
+        self._console = console
+        self._notebook = notebook
+        self._floor = Shopfloor(notebook)
+        self.looks: list[Looks] = []
+
+    def operations(self, rounds: int) -> Operations:
+        self._console.print(f"  operations   {rounds} rounds")
+        for _ in range(rounds):
+            self._floor.round()
+        samples = self._notebook.samples
+        return Operations(samples, {name: self._time(taken[-1]) for name, taken in samples.items()})
+
+    def scans(self, provider: Provider, length: int) -> list[Scans]:
+        """Scan parcels with so many scans: usually the status stays, then it changes."""
+        self._console.print(f"  scans        {provider.title}, after {length}")
+        stays, changes = [], []
+        journeys = [self._floor.journey(provider, length) for _ in range(PARCELS)]
+        for journey in journeys:
+            warm()
+            stays += [journey.scanned() for _ in range(USUAL_SCANS)]
+            changes.append(journey.scanned(arrives=True))
+        look = self._floor.look(journeys[-1])
+        times = {name: self._time(sample) for name, sample in look.items()}
+        self.looks.append(Looks(provider.title, length, look, times))
+        return [
+            Scans(provider.title, kind, length, ways, self._times(ways[-1]))
+            for kind, ways in (("the status stays", stays), ("the status changes", changes))
+        ]
+
+    def _times(self, way: dict[str, list[Sample]]) -> dict[str, float]:
+        return {step: sum(map(self._time, taken)) for step, taken in way.items()}
+
+    def _time(self, sample: Sample) -> float:
+        return microseconds(self._notebook.meter, self._notebook.front, sample)
