@@ -18,6 +18,7 @@ from tandem_core.auth import ROLE_SCOPES, Role
 from tandem_local.clients import Clients
 from tandem_local.cloud import LocalCloud
 from tandem_local.issuer import Issuer
+from tests.flows.senders import signature
 from tools.packages.package import packages
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,45 +39,16 @@ class Reply:
         return json.loads(self.content or b"null")
 
 
-class Cloud:
-    """The local cloud on a data folder; it can be stopped and started again on the same data."""
+class Caller:
+    """Who speaks to a running system over HTTP: one address, and the keys of its data folder."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, port: int = 0) -> None:
         self.data = data
-        self._port = 0
-        self._running: LocalCloud | None = None
-
-    def start(self) -> None:
-        engine_python = ROOT / ".venv-engine" / "bin" / "python"
-        cloud = LocalCloud(self.data, self._port, ROOT / "build", engine_python)
-        self._running = cloud
-        self._port = cloud.port
-        cloud.start()
-
-    def stop(self) -> None:
-        if self._running:
-            running, self._running = self._running, None
-            running.stop()
-
-    def restart(self) -> None:
-        self.stop()
-        self.start()
+        self.port = port
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
-
-    @property
-    def clients(self) -> Clients:
-        """SDK clients for the engine, to look inside and to put events on the bus."""
-        assert self._running, "the cloud is stopped"
-        return Clients(self._running.endpoint)
-
-    def outputs(self, stack: str = "loyalty") -> dict[str, str]:
-        """Return the outputs of a deployed stack: names of tables, addresses of queues."""
-        name = f"tandem-local-{stack}"
-        described = self.clients.cloudformation.describe_stacks(StackName=name)["Stacks"][0]
-        return {item["OutputKey"]: item["OutputValue"] for item in described["Outputs"]}
+        return f"http://127.0.0.1:{self.port}"
 
     def token(self, role: str, subject: str, scope: str | None = None) -> str:
         scopes = " ".join(sorted(ROLE_SCOPES[Role(role)])) if scope is None else scope
@@ -109,6 +81,60 @@ class Cloud:
             with refused:
                 return _reply(refused.code, refused)
 
+    def send(self, sender: str, body: bytes, headers: Mapping[str, str] | None = None) -> Reply:
+        """Deliver a sender's message, signed as the sender signs."""
+        path = f"/orders/v1/webhooks/{sender}"
+        said = {**(headers or {}), **signature(sender, body, f"{self.base_url}{path}")}
+        return self.call("POST", path, body=body, key="", headers=said)
+
+    @staticmethod
+    def wait_until(look: Callable[[], T], seconds: float = 20.0) -> T:
+        """Look again and again until what is seen is true, and return it; fail at the deadline."""
+        deadline = time.monotonic() + seconds
+        while True:
+            seen = look()
+            if seen:
+                return seen
+            if time.monotonic() > deadline:
+                pytest.fail(f"not seen within {seconds} s; last was {seen!r}")
+            time.sleep(0.05)
+
+
+class Cloud(Caller):
+    """The local cloud on a data folder; it can be stopped and started again on the same data."""
+
+    def __init__(self, data: Path) -> None:
+        super().__init__(data)
+        self._running: LocalCloud | None = None
+
+    def start(self) -> None:
+        engine_python = ROOT / ".venv-engine" / "bin" / "python"
+        cloud = LocalCloud(self.data, self.port, ROOT / "build", engine_python)
+        self._running = cloud
+        self.port = cloud.port
+        cloud.start()
+
+    def stop(self) -> None:
+        if self._running:
+            running, self._running = self._running, None
+            running.stop()
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    @property
+    def clients(self) -> Clients:
+        """SDK clients for the engine, to look inside and to put events on the bus."""
+        assert self._running, "the cloud is stopped"
+        return Clients(self._running.endpoint)
+
+    def outputs(self, stack: str = "loyalty") -> dict[str, str]:
+        """Return the outputs of a deployed stack: names of tables, addresses of queues."""
+        name = f"tandem-local-{stack}"
+        described = self.clients.cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+        return {item["OutputKey"]: item["OutputValue"] for item in described["Outputs"]}
+
     def publish(self, source: str, detail_type: str, detail: Mapping[str, Any]) -> None:
         """Put an event on the bus as another service would."""
         bus = self.outputs("platform")["BusName"]
@@ -124,17 +150,87 @@ class Cloud:
         )
         assert not answer["FailedEntryCount"]
 
-    @staticmethod
-    def wait_until(look: Callable[[], T], seconds: float = 20.0) -> T:
-        """Look again and again until what is seen is true, and return it; fail at the deadline."""
-        deadline = time.monotonic() + seconds
-        while True:
-            seen = look()
-            if seen:
-                return seen
-            if time.monotonic() > deadline:
-                pytest.fail(f"not seen within {seconds} s; last was {seen!r}")
-            time.sleep(0.05)
+    def listen(self, pattern: Mapping[str, Any]) -> Ear:
+        """Hear the events of a pattern from now on."""
+        return Ear(self, pattern)
+
+    def settle(self, seconds: float = 60.0) -> None:
+        """Wait until all that was said has had its effect.
+
+        That is when the journals have not grown while everything in them was published and every
+        queue was found empty: then no consumer had anything left to write.
+        """
+        assert self._running, "the cloud is stopped"
+        running, before = self._running, -1
+
+        def is_quiet() -> bool:
+            nonlocal before
+            size = self._recorded()
+            running.drain()
+            waiting = self._waiting()
+            grown, before = size != before, size
+            return not (grown or waiting)
+
+        self.wait_until(is_quiet, seconds)
+
+    def _recorded(self) -> int:
+        """Count the entries of all journals."""
+        pages = self.clients.dynamodb.get_paginator("scan")
+        return sum(
+            page["Count"]
+            for name in self.clients.dynamodb.list_tables()["TableNames"]
+            for page in pages.paginate(
+                TableName=name, Select="COUNT", FilterExpression="attribute_exists(seq)"
+            )
+        )
+
+    def _waiting(self) -> dict[str, int]:
+        """Count the messages that functions have not taken yet, where there are some."""
+        sqs = self.clients.sqs
+        names: list[Any] = [
+            "ApproximateNumberOfMessages",
+            "ApproximateNumberOfMessagesNotVisible",
+        ]
+        consumed = [
+            mapping["EventSourceArn"].rpartition(":")[2]
+            for mapping in self.clients.functions.list_event_source_mappings()[
+                "EventSourceMappings"
+            ]
+            if ":sqs:" in mapping["EventSourceArn"]
+        ]
+        waiting = {}
+        for name in consumed:
+            url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+            counts = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+            waiting[name] = sum(int(count) for count in counts.values())
+        return {name: count for name, count in waiting.items() if count}
+
+
+class Ear:
+    """A queue of its own on the bus: events as they are published, kept in the order of arrival."""
+
+    def __init__(self, cloud: Cloud, pattern: Mapping[str, Any]) -> None:
+        self._cloud = cloud
+        name = f"ear-{uuid.uuid4().hex[:12]}"
+        clients = cloud.clients
+        self._url = clients.sqs.create_queue(QueueName=name)["QueueUrl"]
+        asked = clients.sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
+        bus = cloud.outputs("platform")["BusName"]
+        clients.events.put_rule(Name=name, EventBusName=bus, EventPattern=json.dumps(pattern))
+        target: Any = {"Id": "queue", "Arn": asked["Attributes"]["QueueArn"]}
+        clients.events.put_targets(Rule=name, EventBusName=bus, Targets=[target])
+        self._heard: list[dict[str, Any]] = []
+
+    def heard(self) -> list[dict[str, Any]]:
+        """Return the envelopes of all events so far."""
+        sqs = self._cloud.clients.sqs
+        while messages := sqs.receive_message(
+            QueueUrl=self._url, MaxNumberOfMessages=10, VisibilityTimeout=600
+        ).get("Messages"):
+            for message in messages:
+                self._heard.append(json.loads(message["Body"])["detail"])
+                sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
+        return list(self._heard)
 
 
 def _reply(status: int, answer: Any) -> Reply:

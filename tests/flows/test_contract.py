@@ -1,5 +1,5 @@
-"""The published OpenAPI document against the running system: whatever it allows or forbids, the
-answer is one that it describes, and never a fault of ours."""
+"""The published OpenAPI documents against the running system: whatever they allow or forbid, the
+answer is one that they describe, and never a fault of ours."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from schemathesis.specs.openapi.checks import (
 
 from tests.flows.conftest import Cloud
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "openapi" / "loyalty.json"
+DOCUMENTS = Path(__file__).resolve().parents[2] / "docs" / "openapi"
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -25,14 +25,29 @@ CHECKS = [
     response_schema_conformance,
 ]
 
-schema = schemathesis.openapi.from_path(str(DOCUMENT))
+loyalty = schemathesis.openapi.from_path(str(DOCUMENTS / "loyalty.json"))
+orders = schemathesis.openapi.from_path(str(DOCUMENTS / "orders.json"))
+
+few = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-@schema.parametrize()
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
-def test_every_answer_is_one_that_the_document_describes(case: Any, cloud: Cloud) -> None:
+def check(case: Any, cloud: Cloud, service: str) -> None:
     case.call_and_validate(
-        base_url=f"{cloud.base_url}/loyalty",
+        base_url=f"{cloud.base_url}/{service}",
         headers={"Authorization": f"Bearer {cloud.token('admin', 'root')}"},
         checks=CHECKS,
     )
+
+
+@loyalty.parametrize()
+@few
+def test_every_answer_of_loyalty_is_one_that_its_document_describes(
+    case: Any, cloud: Cloud
+) -> None:
+    check(case, cloud, "loyalty")
+
+
+@orders.parametrize()
+@few
+def test_every_answer_of_orders_is_one_that_its_document_describes(case: Any, cloud: Cloud) -> None:
+    check(case, cloud, "orders")
