@@ -114,6 +114,8 @@ def list_orders(call: Call, query: contracts.OrderQuery) -> Answer[contracts.Ord
             raise invalid_field(
                 "customer_id", "MISSING_FIELD", "give a customer_id, or source and external_id"
             )
+        # Not even how many there are, which a cursor would tell.
+        _check_customer(call.principal, customer_id)
         loaded, cursor = store().orders_of(customer_id, query.limit, query.cursor)
     mine = [one for one in loaded if call.principal.owns(one.existing.customer.customer_id)]
     return Answer(contracts.OrderPage(orders=tuple(_live(call, mine)), cursor=cursor))
@@ -491,12 +493,19 @@ def _fulfillment(outcome: orders.FulfillmentOutcome) -> Answer[contracts.Fulfill
 
 
 def _shipment(call: Call, loaded: LoadedShipment) -> Answer[ShipmentView]:
-    """Show a parcel; customers see those of their own orders."""
+    """Show a parcel; customers see those of their own orders, and of nobody else's beside them."""
     shipment = loaded.shipment
     if call.principal.role is Role.CUSTOMER:
         carried = store().load_orders(shipment.order_ids)
-        if not any(call.principal.owns(one.existing.customer.customer_id) for one in carried):
+        mine = {
+            one.existing.id
+            for one in carried
+            if call.principal.owns(one.existing.customer.customer_id)
+        }
+        if not mine:
             raise ShipmentNotFound(f"There is no shipment {shipment.id}")
+        links = tuple(link for link in shipment.links if link.order_id in mine)
+        shipment = shipment.model_copy(update={"links": links})
     reports = store().reports(shipment.id)
     zone = zone_of(shipment.destination) if shipment.destination else None
     view = display(shipment, reports, call.now, zone or ZoneInfo("UTC"))
