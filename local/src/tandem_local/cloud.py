@@ -143,9 +143,7 @@ class LocalCloud:
         """Finish what is under way, relay what is written, save, and leave no process behind."""
         self._stopping.set()
         self.gateway.close()
-        for part in self._running:
-            if isinstance(part, StreamMapping):
-                part.drain(_DRAIN_SECONDS)
+        self.drain()
         for part in self._running:
             part.halt()
         for part in self._running:
@@ -155,6 +153,12 @@ class LocalCloud:
         self._memory.close()
         self._engine.stop()
         self._lock.close()
+
+    def drain(self) -> None:
+        """Wait until what is written is on the bus, or for as long as a stop may take."""
+        for part in self._running:
+            if isinstance(part, StreamMapping):
+                part.drain(_DRAIN_SECONDS)
 
     def _parameters(self) -> Mapping[str, str]:
         return {
