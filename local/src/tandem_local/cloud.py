@@ -168,6 +168,8 @@ class LocalCloud:
             "JwksUrl": f"{self.base_url}/.well-known/jwks.json",
             "DomainName": DOMAIN,
             "CertificateArn": "arn:aws:acm:eu-central-1:000000000000:certificate/local",
+            # The engine's CloudFormation knows no archive.
+            "ArchiveDays": "0",
             # What a tunnel to this machine is called, where senders on the internet need one.
             "PublicUrl": os.environ.get("TANDEM_PUBLIC_URL") or self.base_url,
             # Replays of shop data and storms of webhooks come faster than any shop's traffic.

@@ -1,6 +1,7 @@
 """Deploys the packages of build/ through CloudFormation, the way they go to AWS.
 
-A package's code is uploaded and its template names the upload; nothing else of it changes.
+A package's code is uploaded and its template names the upload; nothing else of it changes. Both go
+through S3: by itself CloudFormation takes templates of 51,200 bytes, and a service's is larger.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tandem_local.clients import REGION
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_s3 import S3Client
 
     from tandem_local.clients import Clients
 
@@ -42,10 +44,11 @@ class Package:
     name: str
     archive: Path
     template: dict[str, Any]
+    stage: str = STAGE
 
     @property
     def stack(self) -> str:
-        return f"tandem-{STAGE}-{self.name}"
+        return f"tandem-{self.stage}-{self.name}"
 
     @property
     def code_sha256(self) -> str:
@@ -53,13 +56,14 @@ class Package:
         return base64.b64encode(hashlib.sha256(self.archive.read_bytes()).digest()).decode()
 
 
-def read_packages(build: Path) -> list[Package]:
+def read_packages(build: Path, stage: str = STAGE) -> list[Package]:
     """Return the built packages, the platform first: the others import what it exports."""
     found = [
         Package(
             name=template.parent.parent.name,
             archive=template.with_name("deployment.zip"),
             template=json.loads(template.read_text()),
+            stage=stage,
         )
         for template in sorted(build.glob("*/package/sam.json"))
     ]
@@ -77,12 +81,16 @@ def deploy(clients: Clients, package: Package, parameters: Mapping[str, str]) ->
     fingerprint = hashlib.sha256(
         f"{template}{package.code_sha256}{json.dumps(given, sort_keys=True)}".encode()
     ).hexdigest()
-    deployed = _describe(clients.cloudformation, package.stack)
+    deployed = describe(clients.cloudformation, package.stack)
     if deployed and fingerprint in [tag["Value"] for tag in deployed.get("Tags", [])]:
         return False
+    with suppress(clients.s3.exceptions.BucketAlreadyOwnedByYou):
+        clients.s3.create_bucket(
+            Bucket=_BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
     request: dict[str, Any] = {
         "StackName": package.stack,
-        "TemplateBody": json.dumps(_with_uploaded_code(clients, package)),
+        "TemplateURL": upload(clients.s3, _BUCKET, package),
         "Parameters": [
             {"ParameterKey": name, "ParameterValue": value} for name, value in given.items()
         ],
@@ -103,7 +111,8 @@ def outputs_of(clients: Clients, stack: str) -> dict[str, str]:
     return {item["OutputKey"]: item["OutputValue"] for item in description.get("Outputs", [])}
 
 
-def _describe(cloudformation: CloudFormationClient, stack: str) -> Mapping[str, Any] | None:
+def describe(cloudformation: CloudFormationClient, stack: str) -> Mapping[str, Any] | None:
+    """Return the description of a stack, if there is one."""
     try:
         return cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
     except ClientError as error:
@@ -112,25 +121,30 @@ def _describe(cloudformation: CloudFormationClient, stack: str) -> Mapping[str, 
         raise
 
 
-def _with_uploaded_code(clients: Clients, package: Package) -> dict[str, Any]:
-    """Do what `aws cloudformation package` does: upload, and name the upload in the template."""
-    key = f"{package.name}/{package.code_sha256.replace('/', '_')}.zip"
-    with suppress(clients.s3.exceptions.BucketAlreadyOwnedByYou):
-        clients.s3.create_bucket(
-            Bucket=_BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
-        )
-    clients.s3.put_object(Bucket=_BUCKET, Key=key, Body=package.archive.read_bytes())
-    template: dict[str, Any] = json.loads(json.dumps(package.template))
+def upload(s3: S3Client, bucket: str, package: Package, **owner: str) -> str:
+    """Put code and template into a bucket that is there, each under its digest.
+
+    Returns the template's address, as CloudFormation takes it. `owner` goes with each call.
+    """
+    digest = package.code_sha256.replace("/", "_").replace("+", "-").rstrip("=")
+    code = f"{package.name}/{digest}.zip"
+    template = json.loads(json.dumps(package.template))
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
-            resource["Properties"]["CodeUri"] = {"Bucket": _BUCKET, "Key": key}
-    return template
+            resource["Properties"]["CodeUri"] = {"Bucket": bucket, "Key": code}
+    body = json.dumps(template, sort_keys=True).encode()
+    named = f"{package.name}/{hashlib.sha256(body).hexdigest()}.json"
+    for key, read in ((code, package.archive.read_bytes), (named, lambda: body)):
+        found = s3.list_objects_v2(Bucket=bucket, Prefix=key, **owner)  # type: ignore[arg-type]
+        if not found.get("Contents"):
+            s3.put_object(Bucket=bucket, Key=key, Body=read(), **owner)  # type: ignore[arg-type]
+    return f"{s3.meta.endpoint_url}/{bucket}/{named}"
 
 
 def _wait(cloudformation: CloudFormationClient, stack: str) -> None:
     deadline = time.monotonic() + _WAIT_SECONDS
     while time.monotonic() < deadline:
-        described = _describe(cloudformation, stack)
+        described = describe(cloudformation, stack)
         status = described["StackStatus"] if described else "DELETED"
         if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
             return
