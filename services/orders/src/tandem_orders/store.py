@@ -498,8 +498,9 @@ class Store:
         )
         item: Item = {
             **entry_item(entry),
-            **told,
-            "headers": json.dumps(dict(message.headers)),
+            "source": message.source,
+            "topic": message.topic,
+            "headers": json.dumps(dict(message.headers), separators=(",", ":")),
             "raw": raw,
             "inbox_day": f"{message.source}#{message.received_at[:10]}",
             "ttl": int((now + timedelta(days=RAW_DAYS)).timestamp()),

@@ -23,6 +23,7 @@ from tandem_orders.messages import ParcelReport, Unparseable
 from tandem_orders.ordering import FulfillmentNotFound, order_id_of
 from tandem_orders.senders import SENDERS
 from tandem_orders.senders.sender import Sender
+from tandem_orders.senders.signatures import SCHEMES
 from tandem_orders.shipment_changes import Registration
 from tandem_orders.shipments import Link
 from tandem_orders.store import Message, OrderNotFound, Store
@@ -31,6 +32,8 @@ from tandem_orders.use_cases import customers, orders, parcels
 # Senders name the topic, the event and its time in headers of their own.
 _MEANINGFUL = ("x-", "shopify-", "as-", "aftership-", "webhook-", "content-type")
 _OF_THE_JOURNEY = ("x-forwarded-", "x-real-", "x-amz", "x-api-key", "x-envoy-")
+# Checked, and of no use afterwards.
+_SIGNATURES = frozenset(name for scheme in SCHEMES.values() for name in scheme.headers)
 
 State = Literal["accepted", "duplicate", "ignored"]
 Outcome = Literal["understood", "waiting", "parked"]
@@ -79,7 +82,7 @@ def _kept(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the headers that a message's meaning may depend on: no address, no credential."""
     return {
         name: headers[name][:256]
-        for name in sorted(headers)
+        for name in sorted(headers.keys() - _SIGNATURES)
         if name.startswith(_MEANINGFUL) and not name.startswith(_OF_THE_JOURNEY)
     }
 
