@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.service import Sender, sender_of
-from tests.service.orders_service import orders_service
+from tests.acceptance.service import Sender, forget
+from tests.service.orders_service import Orders, orders_service
 
 # Not called TANDEM_: those are taken away before any test.
 VARIABLE = "ACCEPTANCE_DATA"
@@ -53,11 +53,18 @@ def data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def service(data: Path) -> Iterator[Orders]:  # noqa: ARG001
+    """The service that the tests of a module share: to build one takes longer than most tests."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        yield from orders_service(monkeypatch)
+
+
 @pytest.fixture
-def orders(data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sender]:  # noqa: ARG001
-    """A fresh service, seen by those who send it messages."""
-    for service in orders_service(monkeypatch):
-        yield sender_of(service)
+def orders(service: Orders) -> Iterator[Sender]:
+    """A service that knows of nothing, as those see it who send it messages."""
+    yield Sender(service)
+    forget(service)
 
 
 def pytest_terminal_summary(

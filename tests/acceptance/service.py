@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from tandem_core.table import _from_wire
+from tandem_core.table import Key, _from_wire
 from tests.service.orders_service import Orders
-from tests.service.services import Reply
+from tests.service.services import START, Reply
 from tests.service.table_contents import contents
 
 
@@ -65,5 +65,10 @@ class Sender(NamedTuple):
         ]
 
 
-def sender_of(service: Orders) -> Sender:
-    return Sender(service)
+def forget(service: Orders) -> None:
+    """Take everything out of the service's table, and set its clock back."""
+    table = service.store.table
+    for pk, sk in contents(service):
+        table.delete(Key(pk, sk))
+    service.published.clear()
+    service.now = START
