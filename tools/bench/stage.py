@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -67,6 +68,7 @@ def service(
         yield
 
 
+@lru_cache
 def resources(service_name: str) -> Any:
     """Return the resources of a service's stack, as its template declares them."""
     return cfn_yaml.load(str(ROOT / f"infra/{service_name}.yaml"))["Resources"]

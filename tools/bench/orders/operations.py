@@ -34,7 +34,7 @@ class Shopfloor:
 
     def round(self) -> None:
         self.retailer.later(minutes=5)
-        self._webhooks()
+        self.webhooks()
         self._places()
         self._ships()
         self._hands_over()
@@ -84,7 +84,7 @@ class Shopfloor:
         found = {name: self.notebook.taken(request)[1] for name, request in requests.items()}
         return {"get order": seen, **found}
 
-    def _webhooks(self) -> None:
+    def webhooks(self) -> None:
         warm()
         provider = OneByOne()
         journey = self.journey(provider, 1)

@@ -63,7 +63,6 @@ class Scans:
 class Looks:
     """Reads of a parcel that had been scanned `length` times, and of its order."""
 
-    provider: str
     length: int
     samples: Mapping[str, Sample]
     microseconds: Mapping[str, float]
@@ -194,17 +193,16 @@ def _runs(scans: Scans, step: str) -> int:
 
 
 def _looks(looks: Sequence[Looks], bare: float) -> Table:
-    shown = [one for one in looks if one.provider == looks[0].provider]
-    lengths = _each(f"{one.length}" for one in shown)
+    lengths = _each(f"{one.length}" for one in looks)
     table = _table(f"Reads that may grow: parcels with {lengths} scans")
     _columns(table, "calls", "read units", "processor")
-    for name in shown[0].samples:
-        costs = [one.samples[name].cost for one in shown]
+    for name in looks[0].samples:
+        costs = [one.samples[name].cost for one in looks]
         table.add_row(
             name,
             _each(str(len(cost.calls)) for cost in costs),
             _each(f"{cost.read_units:g}" for cost in costs),
-            _each(f"{one.microseconds[name] / bare:.1f}" for one in shown),
+            _each(f"{one.microseconds[name] / bare:.1f}" for one in looks),
         )
     return table
 
