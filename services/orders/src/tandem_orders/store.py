@@ -17,6 +17,7 @@
 | guest's order by contact       | CONTACT#<kind>#<hash> | ORDER#<order>          | claim          |
 | customer by contact            | CONTACT#<kind>#<hash> | CUSTOMER               | place          |
 | customer: preferences          | CUS#<customer>        | HEAD                   | notify         |
+| customer: known by             | CUS#<customer>        | CONTACT#<kind>#<hash>  | erase          |
 | entry: message to them         | CUS#<customer>        | NOTIFIED#<what>        | notify again   |
 | timeline                       | TL#<customer>         | <occurred>#<event>     | timeline       |
 
@@ -54,7 +55,13 @@ from tandem_core.journal import (
     entry_of,
     head_of,
 )
-from tandem_core.problems import IdempotencyKeyReused, Missing, TooLarge, invalid_field
+from tandem_core.problems import (
+    IdempotencyKeyReused,
+    Missing,
+    TooLarge,
+    ValidationFailed,
+    invalid_field,
+)
 from tandem_core.settings import service_settings
 from tandem_core.table import Item, Key, Page, Table, Value, every_page
 from tandem_orders import order_facts, shipment_facts
@@ -332,7 +339,27 @@ class Store:
         ]
 
     def link_contact(self, contact: Identifier, customer_id: str) -> None:
-        self.table.put({**contact_key(contact)._asdict(), "customer_id": customer_id})
+        key = contact_key(contact)
+        self.table.put({"pk": customer_key(customer_id).pk, "sk": key.pk})
+        self.table.put({**key._asdict(), "customer_id": customer_id})
+
+    def unlink_contacts(self, customer_id: str) -> None:
+        """Forget by what a customer is known, but for what is somebody else's by now."""
+        own = customer_key(customer_id).pk
+
+        def read(start: Item | None) -> Page:
+            return self.table.query(
+                "pk = :pk AND begins_with(sk, :contacts)",
+                {":pk": own, ":contacts": "CONTACT#"},
+                start=start,
+            )
+
+        for item in list(every_page(read, _MAX_PAGES)):
+            key = Key(str(item["sk"]), "CUSTOMER")
+            (link,) = self.table.get(key)
+            if link and link["customer_id"] == customer_id:
+                self.table.delete(key)
+            self.table.delete(Key(own, str(item["sk"])))
 
     def guest_orders(self, contact: Identifier) -> Iterator[str]:
         """Yield the orders that were placed with a contact before its customer was known."""
@@ -533,6 +560,8 @@ class Store:
         start: Item | None = None
         if cursor:
             at, _, message_id = _plain_cursor(cursor).partition("#")
+            if not since <= at <= until:
+                raise no_such_cursor()
             start = {"inbox_day": f"{source}#{day}", "at": at, **message_key(message_id)._asdict()}
         page = self.table.query(
             "inbox_day = :day AND #at BETWEEN :since AND :until",
@@ -589,12 +618,17 @@ class Store:
 
     def awaiting(self, order_id: str) -> list[tuple[Key, str]]:
         """Return the messages that wait for an order."""
-        page = self.table.query(
-            "pk = :pk AND begins_with(sk, :parked)",
-            {":pk": order_key(order_id).pk, ":parked": "PARKED#"},
-        )
+
+        def read(start: Item | None) -> Page:
+            return self.table.query(
+                "pk = :pk AND begins_with(sk, :parked)",
+                {":pk": order_key(order_id).pk, ":parked": "PARKED#"},
+                start=start,
+            )
+
         return [
-            (Key(str(item["pk"]), str(item["sk"])), str(item["message_id"])) for item in page.items
+            (Key(str(item["pk"]), str(item["sk"])), str(item["message_id"]))
+            for item in every_page(read, _MAX_PAGES)
         ]
 
     def forget(self, key: Key) -> None:
@@ -741,10 +775,19 @@ def _cursor(*parts: str) -> str:
 
 
 def _plain_cursor(cursor: str) -> str:
+    """Read a cursor that this service gave: an instant and an id. Raises a problem for another."""
     try:
-        return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-    except ValueError as altered:
-        raise invalid_field("cursor", "INVALID_VALUE", "is not one that we gave") from altered
+        plain = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        at, _, name = plain.partition("#")
+        if name and rfc3339(datetime.fromisoformat(at)) == at and _cursor(plain) == cursor:
+            return plain
+    except (ValueError, OverflowError):
+        pass
+    raise no_such_cursor()
+
+
+def no_such_cursor() -> ValidationFailed:
+    return invalid_field("cursor", "INVALID_VALUE", "is not one that we gave")
 
 
 @lru_cache(maxsize=1)

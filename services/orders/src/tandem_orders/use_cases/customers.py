@@ -220,11 +220,14 @@ def _notify(  # noqa: PLR0913
         language=order.language,
         shipment_status=shipment_status,
     )
-    key = notified_key(who, f"{milestone.subject_id}#{milestone.name}")
+    what = f"{milestone.subject_id}#{milestone.name}"
+    key = notified_key(who, what)
+    # Who has become a customer since may have been told as a guest.
+    told = {key, notified_key(_guest(order.id), what)}
 
     def attempt() -> None:
-        head, (recorded,) = store.load_customer(who, key)
-        if recorded:
+        head, recorded = store.load_customer(who, *told)
+        if any(recorded):
             return
         preferences = _preferences(head.state)
         fact = notifications.requested(
@@ -247,16 +250,21 @@ def erase_orders(
     store: Store,
     order_ids: Sequence[str],
     contact: Contact,
+    asked_at: datetime,
     origin: Origin,
     now: datetime,
 ) -> None:
     """Forget who placed these orders, and the guest orders of a contact. The books remain.
 
-    Orders that are not known are nothing to forget. Harmless when repeated.
+    Orders that are not known are nothing to forget; who has come back since `asked_at` is not
+    forgotten with them. Harmless when repeated, however late.
     """
     contacts = identifiers(contact)
     guests = [order_id for one in contacts for order_id in store.guest_orders(one)]
     for order_id in dict.fromkeys((*order_ids, *guests)):
+        order = store.load_order(order_id).order
+        if order is None or order.placed_at > asked_at:
+            continue
         erase_order(store, order_id, origin, now)
         for one in contacts:
             store.forget_contact(one, order_id)
@@ -278,7 +286,8 @@ def erase_customer(
         count += len(loaded)
         if cursor is None:
             break
-    store.journal.erase_private(store.customer_entries(customer_id))
+    until_written(lambda: store.journal.erase_private(store.customer_entries(customer_id)))
+    store.unlink_contacts(customer_id)
     return int(store.keep_answer(origin, str(count))), False
 
 

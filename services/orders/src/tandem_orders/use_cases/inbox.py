@@ -26,7 +26,7 @@ from tandem_orders.senders.sender import Sender
 from tandem_orders.senders.signatures import SCHEMES
 from tandem_orders.shipment_changes import Registration
 from tandem_orders.shipments import Link
-from tandem_orders.store import Message, OrderNotFound, Store
+from tandem_orders.store import Message, MessageNotFound, OrderNotFound, Store, no_such_cursor
 from tandem_orders.use_cases import customers, orders, parcels
 
 # Senders name the topic, the event and its time in headers of their own.
@@ -94,6 +94,8 @@ def normalise(store: Store, message_id: str, now: datetime) -> Outcome:
 
 def _understand(store: Store, message: Message, now: datetime) -> Outcome:
     sender, _ = SENDERS[message.source]
+    if message.topic and sender.topics is not None and message.topic not in sender.topics:
+        return "understood"
     try:
         reports = sender.parse(message.topic, message.headers, message.body)
         if not message.topic and not reports:
@@ -151,7 +153,8 @@ def _do(store: Store, message: Message, report: messages.Message, now: datetime)
             parcels.report_parcel(store, report, origin, now)
         case messages.CustomerRedaction():
             ids = [order_id_of(report.source, one) for one in report.order_external_ids]
-            customers.erase_orders(store, ids, report.contact, origin, now)
+            asked_at = report.requested_at or datetime.fromisoformat(message.received_at)
+            customers.erase_orders(store, ids, report.contact, asked_at, origin, now)
         case messages.CustomerDataRequest():
             store.park(message, f"DATA_REQUEST: {report.request_id} is to be answered", now)
             return "parked"
@@ -200,6 +203,9 @@ def retry_waiting(store: Store, order_id: str, now: datetime) -> None:
         try:
             if normalise(store, message_id, now) != "waiting":
                 store.forget(key)
+        except MessageNotFound:
+            # It has waited until its 90 days were over.
+            store.forget(key)
         except Exception as failure:  # noqa: BLE001  the others must not wait for a bad one
             failures.append(failure)
     if failures:
@@ -227,7 +233,10 @@ def replay_range(  # noqa: PLR0913
     """Understand a sender's messages of a time again, up to `limit` of them a call."""
     counts: dict[Outcome, int] = {"understood": 0, "waiting": 0, "parked": 0}
     reached, _, inner = (cursor or "").partition(".")
-    for day in _days(since, until):
+    days = list(_days(since, until))
+    if cursor and reached not in map(date.isoformat, days):
+        raise no_such_cursor()
+    for day in days:
         if day.isoformat() < reached:
             continue
         left = limit - sum(counts.values())
