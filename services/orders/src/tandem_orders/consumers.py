@@ -25,7 +25,7 @@ from tandem_core.queues import handle_each
 from tandem_core.settings import service_settings
 from tandem_orders import contracts
 from tandem_orders.secrets import public_url, tracking_secrets
-from tandem_orders.store import DUE_SHARDS, MessageNotFound, Store, store
+from tandem_orders.store import DUE_SHARDS, MessageNotFound, OrderNotFound, Store, store
 from tandem_orders.use_cases import customers, inbox, orders, parcels
 
 blueprint = Blueprint(__name__)
@@ -119,12 +119,22 @@ def watch(_event: Mapping[str, Any], context: Any) -> dict[str, int]:
 
 
 def hear(store: Store, envelope: Envelope, now: datetime) -> None:
-    """Handle one event; types that nobody asked for are ignored."""
+    """Handle one event; types that nobody asked for are ignored.
+
+    So are orders that are not kept here: ours are written before anybody hears of them, so to hear
+    the event again would not help.
+    """
     handler = _HANDLERS.get(envelope.type)
     if handler is None:
         logger().info("event ignored", extra={"event_type": envelope.type})
         return
-    handler(store, envelope, now)
+    try:
+        handler(store, envelope, now)
+    except OrderNotFound as stranger:
+        logger().warning(
+            "event of an order that is not ours",
+            extra={"event_id": envelope.id, "why": str(stranger)},
+        )
 
 
 def on_shipment(store: Store, envelope: Envelope, now: datetime) -> None:
