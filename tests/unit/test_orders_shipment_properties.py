@@ -31,7 +31,7 @@ from tandem_orders.shipments import (
     unseen,
     with_seen,
 )
-from tandem_orders.statuses import RANK, ShipmentStatus
+from tandem_orders.statuses import RANK, Reason, ShipmentStatus
 from tandem_orders.summaries import Summary, join, summary_of
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
@@ -41,6 +41,7 @@ PARCEL = blank("ups", "1Z999")
 S = ShipmentStatus
 # The statuses that the rule treats differently come up more often than the others.
 STATUSES = [*S, S.DELIVERED, S.DELIVERED, S.RETURNED, S.RETURNING, S.IN_TRANSIT, None]
+REASONS = [None, Reason.UNKNOWN, Reason.RECIPIENT_ABSENT]
 PLACES = [None, Place(city="Köln", country="DE"), Place(city="KÖLN"), Place(city="Bonn")]
 
 
@@ -59,6 +60,7 @@ def reports(draw: st.DrawFn) -> Scan:
         occurred_at=at,
         precision=precision,
         status=status,
+        reason=draw(st.sampled_from(REASONS)),
         code=code,
         raw=f"{provider}:{code or status}",
         description=draw(st.sampled_from(["", "Departed", "Departed facility"])),
@@ -92,6 +94,7 @@ def by_the_book(history: Sequence[Scan]) -> ShipmentStatus:
         key=lambda one: (
             one.occurred_at or START,
             RANK[one.status] if one.status else 0,
+            one.reason is Reason.RECIPIENT_ABSENT,
             one.scan_id,
             one.report_id,
         ),

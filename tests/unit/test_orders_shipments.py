@@ -189,6 +189,18 @@ def test_status_reason_and_raw_code_are_those_of_the_deciding_scan() -> None:
     assert shipment.sub_status == "easypost:weather_delay"
 
 
+@pytest.mark.parametrize("vague", [None, "unknown"])
+@pytest.mark.parametrize("words", range(8))
+def test_of_two_providers_words_for_a_scan_the_one_that_knows_why_stands(
+    vague: str | None, words: int
+) -> None:
+    exact = scan(S.DELIVERY_ATTEMPTED, after(45), reason="recipient_absent", provider="aftership")
+    other = scan(S.DELIVERY_ATTEMPTED, after(45), reason=vague, description=f"No {words}")
+
+    assert fold(PARCEL, [exact, other]).reason is Reason.RECIPIENT_ABSENT
+    assert fold(fold(PARCEL, [other]), [exact]).reason is Reason.RECIPIENT_ABSENT
+
+
 # What time says.
 
 

@@ -4,7 +4,7 @@
 
 A summary is a join: equal for equal sets of reports, whatever their order and however they are cut.
 
-The rule, over mapped and dated reports by (time, rank, scan, report):
+The rule, over mapped and dated reports by (time, rank, whether they know why, scan, report):
 
     the latest report wins, but
     a delivery is left only by a return or a retraction that comes after it, and
@@ -40,8 +40,10 @@ class Peak(Strict):
     report: str
 
     @property
-    def order(self) -> tuple[datetime, int, str, str]:
-        return self.at or _UNDATED, RANK[self.status], self.scan, self.report
+    def order(self) -> tuple[datetime, int, bool, str, str]:
+        """Of two providers' reports of a moment, the one that knows why says more."""
+        knows_why = self.reason not in (None, Reason.UNKNOWN)
+        return self.at or _UNDATED, RANK[self.status], knows_why, self.scan, self.report
 
 
 def _is_delivery(peak: Peak) -> bool:
@@ -148,7 +150,7 @@ def peak_of(scan: Scan, status: ShipmentStatus) -> Peak:
 def _top(peaks: Sequence[Peak]) -> tuple[Peak, ...]:
     """Keep the highest peak of each role; undated ones only while there are no others."""
     dated = [one for one in peaks if one.at]
-    kept: dict[tuple[datetime, int, str, str], Peak] = {}
+    kept: dict[tuple[datetime, int, bool, str, str], Peak] = {}
     for has_role in _ROLES.values():
         best = max(filter(has_role, dated or peaks), key=lambda one: one.order, default=None)
         if best:
