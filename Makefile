@@ -49,6 +49,42 @@ build: .venv/run ## the packages and templates, for this machine's local cloud, 
 package: .venv/run ## the same for AWS, in dist/: Lambda's arm64 and Python 3.13
 	@$(python) -m tools.build --lambda
 
+.PHONY: deploy
+deploy: package ## onto AWS, or an update: STAGE= REGION=
+	@$(tandem) deploy
+
+.PHONY: diff
+diff: package ## what a deployment would change; changes nothing: STAGE= REGION=
+	@$(tandem) diff
+
+.PHONY: smoke
+smoke: package ## is a stage fit to serve? reads only: STAGE= REGION= [TOKEN=] [URL=]
+	@TOKEN='$(TOKEN)' $(tandem) smoke $(if $(URL),--url '$(URL)')
+
+.PHONY: destroy
+destroy: .venv/run ## take a stage down; refuses while it holds data: STAGE= REGION= [TABLES=keep|delete]
+	@$(tandem) destroy $(if $(TABLES),--tables '$(TABLES)')
+
+.PHONY: replay
+replay: .venv/run ## publish again what was recorded: STAGE= SERVICE= SINCE=
+	@$(tandem) replay --service '$(SERVICE)' --at '$(SINCE)'
+
+.PHONY: redrive
+redrive: .venv/run ## dead letters go again: STAGE= SERVICE= [QUEUE=]
+	@$(tandem) redrive --service '$(SERVICE)' --queue '$(QUEUE)'
+
+.PHONY: restore
+restore: .venv/run ## a table as it was, beside the one in use: STAGE= SERVICE= AT=
+	@$(tandem) restore --service '$(SERVICE)' --at '$(AT)'
+
+.PHONY: put-back
+put-back: .venv/run ## what the restored table has and the one in use lacks: STAGE= SERVICE=
+	@$(tandem) put-back --service '$(SERVICE)'
+
+.PHONY: rotate
+rotate: .venv/run ## a new secret, read from standard input: STAGE= SERVICE= SENDER= [DROP=1]
+	@$(tandem) rotate --service '$(SERVICE)' --sender '$(SENDER)' $(if $(DROP),--drop)
+
 .PHONY: test
 test: .venv/dev .venv-engine/engine build ## every suite; one of them: make test TESTS=tests/unit
 	@$(python) -m pytest $(TESTS)
@@ -120,6 +156,10 @@ clean: ## remove environments, build output and caches; keeps DATA
 # --- environments ------------------------------------------------------------------------------
 # A stamp lies in the environment it speaks of, so removing the one removes the other.
 # dev holds everything of demo and run, demo everything of run.
+
+tandem = $(if $(STAGE),,$(error STAGE is missing: make $@ STAGE=staging REGION=eu-central-1))\
+	$(python) -m tools.deploy --stage '$(STAGE)' --region '$(REGION)' \
+	$(if $(PARAMETERS),--parameters '$(PARAMETERS)')
 
 sources := $(wildcard core/src services/*/src local/src demo/src)
 install = tools/environment.sh $(@D) requirements/$(@F).txt

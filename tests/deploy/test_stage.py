@@ -1,0 +1,191 @@
+"""make deploy, diff and destroy, on the embedded engine: what they do, and what they refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tandem_local.clients import Clients
+from tests.deploy.conftest import Command
+
+STACKS = ("platform", "loyalty", "orders")
+Change = Callable[[str, Callable[[Any], None]], Path]
+ITEM = {"pk": {"S": "ACC#1"}, "sk": {"S": "HEAD"}, "version": {"N": "3"}}
+
+
+def statuses(clients: Clients, stage: str) -> dict[str, str]:
+    pages = clients.cloudformation.get_paginator("describe_stacks").paginate()
+    prefix = f"tandem-{stage}-"
+    return {
+        stack["StackName"].removeprefix(prefix): stack["StackStatus"]
+        for page in pages
+        for stack in page["Stacks"]
+        if stack["StackName"].startswith(prefix) and stack["StackStatus"] != "DELETE_COMPLETE"
+    }
+
+
+def tables(clients: Clients, stage: str) -> set[str]:
+    names = clients.dynamodb.list_tables()["TableNames"]
+    return {name for name in names if name.startswith(f"tandem-{stage}-")}
+
+
+def events_of(clients: Clients, stack: str) -> list[str]:
+    events = clients.cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
+    return [event["EventId"] for event in events]
+
+
+@pytest.fixture
+def stage(tandem: Command, built: Path, clients: Clients) -> Iterator[str]:
+    """A stage that is deployed, with an item in each table."""
+    name = "drill"
+    done = tandem("deploy", "--stage", name, "--build", str(built))
+    assert done.code == 0, done.refused
+    for table in tables(clients, name):
+        clients.dynamodb.put_item(TableName=table, Item=ITEM)
+    yield name
+    tandem("destroy", "--stage", name, "--tables", "delete")
+    assert not statuses(clients, name)
+
+
+def kept(clients: Clients, stage: str) -> dict[str, Any]:
+    key: Any = {name: ITEM[name] for name in ("pk", "sk")}
+    return {
+        table: clients.dynamodb.get_item(TableName=table, Key=key).get("Item")
+        for table in tables(clients, stage)
+    }
+
+
+def test_a_stage_from_nothing_to_nothing(tandem: Command, built: Path, clients: Clients) -> None:
+    told = tandem("diff", "--stage", "new", "--build", str(built))
+    assert told.code == 0, told.refused
+    assert "tandem-new-platform" in told.said
+    assert "tandem-new-loyalty: new" in told.said
+    assert not statuses(clients, "new"), "a look leaves nothing behind"
+
+    done = tandem("deploy", "--stage", "new", "--build", str(built))
+    assert done.code == 0, done.refused
+    assert statuses(clients, "new") == dict.fromkeys(STACKS, "CREATE_COMPLETE")
+    assert "CREATE_COMPLETE  Table" in done.said
+    assert done.said.index("tandem-new-platform") < done.said.index("tandem-new-loyalty")
+
+    again = tandem("deploy", "--stage", "new", "--build", str(built))
+    assert again.code == 0
+    assert again.said.count("unchanged") == len(STACKS)
+    assert "0 changes" not in again.said
+    told = tandem("diff", "--stage", "new", "--build", str(built))
+    assert told.said.count("no changes") == len(STACKS)
+
+    gone = tandem("destroy", "--stage", "new")
+    assert gone.code == 0, gone.refused
+    assert not statuses(clients, "new")
+    assert not tables(clients, "new"), "what is empty goes"
+
+
+def test_an_update_of_one_service_leaves_data_and_the_others_alone(
+    tandem: Command, stage: str, clients: Clients, change: Change
+) -> None:
+    before = {name: events_of(clients, f"tandem-{stage}-{name}") for name in STACKS}
+
+    def slower(template: Any) -> None:
+        template["Resources"]["Announce"]["Properties"]["Timeout"] = 299
+
+    build = str(change("loyalty", slower))
+    told = tandem("diff", "--stage", stage, "--build", build)
+    assert "Modify  Announce" in told.said
+    assert {name: events_of(clients, f"tandem-{stage}-{name}") for name in STACKS} == before
+
+    done = tandem("deploy", "--stage", stage, "--build", build)
+    assert done.code == 0, done.refused
+    assert statuses(clients, stage) == {
+        "platform": "CREATE_COMPLETE",
+        "loyalty": "UPDATE_COMPLETE",
+        "orders": "CREATE_COMPLETE",
+    }
+    function = clients.functions.get_function_configuration(
+        FunctionName=f"tandem-{stage}-loyalty-announce"
+    )
+    assert function["Timeout"] == 299
+    for name in ("platform", "orders"):
+        assert events_of(clients, f"tandem-{stage}-{name}") == before[name]
+    assert list(kept(clients, stage).values()) == [ITEM, ITEM]
+
+
+def test_a_failed_update_goes_back_and_says_why(
+    tandem: Command, stage: str, clients: Clients, change: Change, built: Path
+) -> None:
+    def broken(template: Any) -> None:
+        alarm = template["Resources"]["RelayIsLate"]["Properties"]
+        del alarm["MetricName"]
+        alarm["Metrics"] = [{"Id": "m", "Expression": "1 + 1"}]
+
+    done = tandem("deploy", "--stage", stage, "--build", str(change("loyalty", broken)))
+    assert done.code == 1
+    assert f"tandem-{stage}-loyalty is UPDATE_ROLLBACK_COMPLETE" in done.refused
+    assert "RelayIsLate (AWS::CloudWatch::Alarm): " in done.refused
+    assert "as it was before" in done.refused
+    assert statuses(clients, stage)["orders"] == "CREATE_COMPLETE"
+    assert list(kept(clients, stage).values()) == [ITEM, ITEM]
+
+    mended = tandem("deploy", "--stage", stage, "--build", str(built))
+    assert mended.code == 0, mended.refused
+
+
+def test_what_would_lose_a_table_is_not_executed(
+    tandem: Command, stage: str, clients: Clients, change: Change
+) -> None:
+    def renamed(template: Any) -> None:
+        template["Resources"]["Table"]["Properties"]["TableName"] = "tandem-elsewhere"
+
+    build = str(change("loyalty", renamed))
+    assert "would lose data" in tandem("diff", "--stage", stage, "--build", build).said
+    done = tandem("deploy", "--stage", stage, "--build", build)
+    assert done.code == 1
+    assert "would lose data" in done.refused
+    assert statuses(clients, stage)["loyalty"] == "CREATE_COMPLETE"
+    assert list(kept(clients, stage).values()) == [ITEM, ITEM]
+
+
+def test_destroy_refuses_while_tables_hold_data_and_keeps_them_when_told(
+    tandem: Command, stage: str, clients: Clients, built: Path
+) -> None:
+    refused = tandem("destroy", "--stage", stage)
+    assert refused.code == 1
+    assert f"tandem-{stage}-loyalty" in refused.refused
+    assert "TABLES=keep" in refused.refused
+    assert statuses(clients, stage) == dict.fromkeys(STACKS, "CREATE_COMPLETE")
+
+    done = tandem("destroy", "--stage", stage, "--tables", "keep")
+    assert done.code == 0, done.refused
+    assert not statuses(clients, stage)
+    assert list(kept(clients, stage).values()) == [ITEM, ITEM]
+    for table in tables(clients, stage):
+        described = clients.dynamodb.describe_table(TableName=table)["Table"]
+        assert described["DeletionProtectionEnabled"]
+
+    back = tandem("deploy", "--stage", stage, "--build", str(built))
+    assert back.code == 0, back.refused
+    assert list(kept(clients, stage).values()) == [ITEM, ITEM], "taken up again, with the data"
+
+
+def test_a_deployment_names_what_the_stages_file_lacks_and_what_nobody_asked_for(
+    tandem: Command, built: Path, tmp_path: Path, clients: Clients
+) -> None:
+    file = tmp_path / "stage.json"
+    for written, said in (
+        ('{"JwksUrl": "https://x", "ArchiveDays": "0"}', "TokenIssuer: The `iss` of the tokens"),
+        ('{"TokenIsuer": "https://x"}', "No template has a parameter TokenIsuer"),
+        ('{"ArchiveDays": 0}', "has to be an object of texts"),
+        ("{", "is no JSON"),
+    ):
+        file.write_text(written)
+        done = tandem("deploy", "--stage", "faulty", "--build", str(built))
+        assert done.code == 1
+        assert said in done.refused
+    file.unlink()
+    assert "example.json" in tandem("deploy", "--stage", "faulty", "--build", str(built)).refused
+    assert "up to 16" in tandem("deploy", "--stage", "Not a stage").refused
+    assert "nothing of stage" in tandem("destroy", "--stage", "faulty").refused
+    assert not statuses(clients, "faulty")
