@@ -1,6 +1,6 @@
-"""`python -m tandem_demo`: replay a sample of shop data, then compare every balance.
+"""`python -m tandem_demo`: follow two orders, replay a sample of shop data, compare every balance.
 
-Exit status: 0 all balances agree, 1 some do not, 2 the demo could not run, 130 interrupted.
+Exit status: 0 all is as it should be, 1 something is not, 2 it could not run, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from secrets import token_hex
 from types import FrameType
 from typing import NoReturn
 
@@ -20,6 +21,7 @@ from rich.console import Console
 from tandem_demo import report
 from tandem_demo.client import Client, Refused
 from tandem_demo.dataset import LAST_DAY, read_sample
+from tandem_demo.journeys import Journey
 from tandem_demo.reconciliation import reconcile
 from tandem_demo.replay import (
     SERVICE_DESK,
@@ -46,8 +48,10 @@ def main() -> int:
         with running_system(options.base_url, options.data) as started:
             console.print(f"{'started' if started else 'using'} the system at {options.base_url}")
             pool = urllib3.PoolManager(maxsize=options.threads, block=True)
-            client = Client(options.base_url, local_tokens(options.data), pool)
-            agrees = run(console, client, options.households, options.baskets, options.threads)
+            tokens = local_tokens(options.data)
+            agrees = follow(console, Client(options.base_url, tokens, pool), options.base_url)
+            client = Client(options.base_url, tokens, pool)
+            agrees &= run(console, client, options.households, options.baskets, options.threads)
     except KeyboardInterrupt:
         console.print("interrupted; the same command continues where this one stopped")
         return _INTERRUPTED
@@ -55,6 +59,12 @@ def main() -> int:
         console.print(str(problem), markup=False)
         return _CANNOT_RUN
     return 0 if agrees else _FAILED
+
+
+def follow(console: Console, client: Client, base_url: str) -> bool:
+    """Tell two orders of one customer. Returns whether everybody saw what they should."""
+    told = Journey(client, base_url, token_hex(4)).tell()
+    return report.show_journeys(console, told)
 
 
 def run(console: Console, client: Client, households: int, baskets: int, threads: int) -> bool:

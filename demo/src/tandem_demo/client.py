@@ -9,7 +9,7 @@ import json
 import random
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Event, Lock
@@ -101,9 +101,15 @@ class Client:
         self.meter.wrote(replayed=reply.replayed)
         return reply
 
-    def get(self, operation: str, path: str, caller: Caller, **query: str) -> Reply:
+    def get(self, operation: str, path: str, caller: Caller | None, **query: str) -> Reply:
+        """Read; without a caller what is open to everybody."""
         target = f"{path}?{urlencode(query)}" if query else path
         return self._ask(operation, "GET", target, caller, {}, None)
+
+    def deliver(self, operation: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+        """Send what carries its own signature and needs neither a token nor a key."""
+        sent = {"Content-Type": "application/json", **headers}
+        return self._ask(operation, "POST", path, None, sent, body)
 
     def stop(self) -> None:
         """Refuse every further request, so that threads end soon after an interruption."""
@@ -114,12 +120,13 @@ class Client:
         operation: str,
         method: str,
         path: str,
-        caller: Caller,
+        caller: Caller | None,
         headers: dict[str, str],
         content: bytes | None,
     ) -> Reply:
         url = f"{self._base_url}{path}"
-        headers = headers | {"Authorization": f"Bearer {self._tokens[caller]}"}
+        if caller:
+            headers = headers | {"Authorization": f"Bearer {self._tokens[caller]}"}
         failure = Refused(operation, 0, "UNREACHABLE", "no answer")
         for attempt in range(MAX_TRIES):
             if self._stopped.is_set():

@@ -19,6 +19,7 @@ from rich.progress import (
 from rich.table import Table
 
 from tandem_demo.client import Meter
+from tandem_demo.journeys import Sight, Told
 from tandem_demo.reconciliation import Finding
 from tandem_demo.replay import Account
 
@@ -120,3 +121,30 @@ def show_verdict(console: Console, findings: Sequence[Finding], meter: Meter) ->
         for disagreement in finding.disagreements[:_SHOWN]:
             console.print(f"    {disagreement}", markup=False)
     return not wrong
+
+
+def show_journeys(console: Console, told: Told) -> bool:
+    """Print both stories and the timeline. Returns whether everybody saw what they should."""
+    console.print(
+        f"\nAda ({told.customer_id}) buys twice, and everybody looks at it after each step."
+    )
+    _show_sights(console, "To the door", told.parcel)
+    _show_sights(console, "To the counter", told.pickup)
+    table = Table("UTC", "channel", "Ada's timeline, newest first", "and in German")
+    for line in told.timeline:
+        table.add_row(line.at, line.channel, line.english, line.german)
+    console.print(table)
+    console.print(f"the link to the parcel, for everybody, while the system runs:\n{told.link}")
+    colour = "red" if told.wrong else "green"
+    console.print(f"[{colour}]checks: {told.checks}, failed: {len(told.wrong)}[/]")
+    for expectation in told.wrong:
+        console.print(f"  expected: {expectation}", markup=False)
+    console.print()
+    return not told.wrong
+
+
+def _show_sights(console: Console, title: str, sights: Sequence[Sight]) -> None:
+    table = Table(title, "Ada's app", "a till", "the link, no login")
+    for sight in sights:
+        table.add_row(*sight)
+    console.print(table)
