@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 import boto3
 from cfnlint.decode import cfn_yaml  # type: ignore[import-untyped]
 
-from tandem_core.logs import logger
 from tandem_local.clients import CREDENTIALS
 from tandem_local.engine import Engine, EngineFailed
 from tools.bench.front import Front
@@ -61,8 +61,7 @@ def service(
         for clock in ("tandem_core.http.utc_now", f"tandem_{name}.consumers.utc_now"):
             stack.enter_context(patch(clock, lambda: front.now))
         silence = stack.enter_context(Path(os.devnull).open("w"))
-        handler = logger().registered_handler
-        stack.callback(handler.setStream, handler.setStream(silence))  # type: ignore[attr-defined]
+        stack.enter_context(patch("tandem_core.logs.sys", SimpleNamespace(stdout=silence)))
         properties = _table_properties(name)
         boto3.client("dynamodb").create_table(TableName=environment["TANDEM_TABLE"], **properties)
         yield

@@ -106,6 +106,16 @@ class Journey:
     def scanned(self, *, arrives: bool = False) -> Way:
         """Scan the parcel once more; return what that has cost."""
         self.scans.append(Told(self.scans[-1].at + _BETWEEN_SCANS, len(self.scans), arrives))
+        return self._told()
+
+    def remembered(self) -> Way:
+        """Let the carrier hand in an old scan from the middle of the history."""
+        middle = len(self.scans) // 2
+        before = self.scans[middle]
+        self.scans.insert(middle + 1, before._replace(at=before.at + _BETWEEN_SCANS / 4))
+        return self._told()
+
+    def _told(self) -> Way:
         self.retailer.now = self.scans[-1].at + _BETWEEN_SCANS / 2
         sample = self._sent(self.provider.news(self.number, self.scans))
         return {EDGE: [sample], **self.follower.follow(sample)}

@@ -15,6 +15,8 @@ from tools.bench.samples import BARE_GET, Notebook, Sample
 _ORDER = "/orders/{order_id}"
 _FULFILLMENT = _ORDER + "/fulfillments/{fulfillment_id}"
 
+_PAGE = 50
+
 EDGE_NEW, EDGE_AGAIN = "webhook, new", "webhook, sent again"
 EDGE_COLD = "webhook, secret not read yet"
 SMALL_ORDER, LARGE_ORDER = "place order of 3 lines", "place order of 30 lines"
@@ -40,6 +42,22 @@ class Shopfloor:
         self._hands_over()
         self._cancels()
         self._reads()
+
+    def pages(self) -> None:
+        """Read what a customer who has ordered often is shown."""
+        customer, follower = a_member(), Follower(self.notebook)
+        for _ in range(_PAGE):
+            self.retailer.later(minutes=1)
+            body = self.retailer.purchase(customer=customer)
+            follower.settle(
+                self.notebook.taken(self.retailer.request(WEB_SHOP, "POST /orders", body))[1]
+            )
+        customer_id = customer["customer_id"]
+        timeline = "GET /customers/{customer_id}/timeline"
+        self.ask(f"timeline, page of {_PAGE}", STAFF, timeline, customer_id=customer_id)
+        self.ask(
+            f"orders, page of {_PAGE}", STAFF, "GET /orders", query={"customer_id": customer_id}
+        )
 
     def ask(
         self, operation: str, caller: Caller, route: str, body: Any = None, **parts: Any
@@ -74,12 +92,9 @@ class Shopfloor:
         answer, seen = self.notebook.taken(order)
         parcel = "GET /shipments/{shipment_id}"
         link = "GET /tracking/{token}"
-        timeline = "GET /customers/{customer_id}/timeline"
-        customer_id = answer["customer"]["customer_id"]
         requests = {
             "get shipment": self.retailer.request(STAFF, parcel, shipment_id=journey.shipment_id),
             "tracking link": self.retailer.request(None, link, token=answer["tracking_token"]),
-            "timeline, page of 50": self.retailer.request(STAFF, timeline, customer_id=customer_id),
         }
         found = {name: self.notebook.taken(request)[1] for name, request in requests.items()}
         return {"get order": seen, **found}

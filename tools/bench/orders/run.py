@@ -10,7 +10,15 @@ from tandem_orders import main as service_main
 from tools.bench.meter import Meter
 from tools.bench.orders.operations import Shopfloor
 from tools.bench.orders.providers import AllAgain, OneByOne, Provider
-from tools.bench.orders.report import BOUNDS, Looks, Operations, Scans, broken_bounds, show
+from tools.bench.orders.report import (
+    BOUNDS,
+    OLD_SCAN,
+    Looks,
+    Operations,
+    Scans,
+    broken_bounds,
+    show,
+)
 from tools.bench.orders.retailer import ENVIRONMENT, Retailer, create_surroundings, warm
 from tools.bench.processor import microseconds
 from tools.bench.samples import Notebook, Sample
@@ -55,6 +63,7 @@ class Bench:
         self._console.print(f"  operations   {rounds} rounds")
         for _ in range(rounds):
             self._floor.round()
+        self._floor.pages()
         samples = self._notebook.samples
         return Operations(samples, {name: self._time(taken[-1]) for name, taken in samples.items()})
 
@@ -71,9 +80,12 @@ class Bench:
             look = self._floor.look(journeys[-1])
             times = {name: self._time(sample) for name, sample in look.items()}
             self.looks.append(Looks(length, look, times))
+        kinds = {"the status stays": stays, "the status changes": changes}
+        if provider is PROVIDERS[-1]:
+            kinds[OLD_SCAN] = [journey.remembered() for journey in journeys]
         return [
             Scans(provider.title, kind, length, ways, self._times(ways[-1]))
-            for kind, ways in (("the status stays", stays), ("the status changes", changes))
+            for kind, ways in kinds.items()
         ]
 
     def _times(self, way: dict[str, list[Sample]]) -> dict[str, float]:
