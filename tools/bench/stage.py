@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -61,7 +62,8 @@ def service(
         for clock in ("tandem_core.http.utc_now", f"tandem_{name}.consumers.utc_now"):
             stack.enter_context(patch(clock, lambda: front.now))
         silence = stack.enter_context(Path(os.devnull).open("w"))
-        stack.enter_context(patch("tandem_core.logs.sys", SimpleNamespace(stdout=silence)))
+        muted = SimpleNamespace(stdout=silence, exception=sys.exception)
+        stack.enter_context(patch("tandem_core.logs.sys", muted))
         properties = _table_properties(name)
         boto3.client("dynamodb").create_table(TableName=environment["TANDEM_TABLE"], **properties)
         yield
