@@ -110,6 +110,7 @@ class NewOrder(Strict):
             promised_by=self.promised_by,
             destination=self.destination,
             language=self.language,
+            is_receipt=self.channel == "pos" and self.destination is None,
         )
 
 

@@ -182,8 +182,11 @@ def advanced(
 ) -> Fulfillment:
     """Return the fulfilment after a report of its sender: further on, or as it was.
 
-    A cancellation is heeded until the goods have arrived.
+    A cancellation is heeded until the goods have arrived. What we have let expire may be collected
+    all the same: its shop keeps hours of its own.
     """
+    if fulfillment.state == "expired" and state == "collected":
+        return fulfillment.model_copy(update={"state": state, "delivered_at": occurred_at})
     if fulfillment.state in RELEASED or fulfillment.state in ARRIVED:
         return fulfillment
     if state == "cancelled":

@@ -115,7 +115,8 @@ class OrderReport(Strict):
     """An order as a whole, as the sender sees it at `updated_at`.
 
     `source_state` is the sender's own word for its state. Units that a fulfilment or a refund of
-    the report names need not be repeated elsewhere.
+    the report names need not be repeated elsewhere. `is_receipt`: its goods left over the counter
+    when it was written.
     """
 
     source: Reference
@@ -139,6 +140,7 @@ class OrderReport(Strict):
     cancelled_at: Instant | None = None
     cancel_reason: Text = ""
     completed_at: Instant | None = None
+    is_receipt: bool = False
     fulfillments: tuple[FulfillmentReport, ...] = ()
     refunds: tuple[RefundReport, ...] = ()
 

@@ -70,8 +70,9 @@ class OrderPlaced(OrderFact):
 class OrderUpdated(OrderFact):
     """What its sender says anew of an order. Absent members have not changed.
 
-    `claimed`: a customer has been found for a guest's order. `reopened`: what had arrived has not,
-    after all. `returned`: units that came back.
+    `added`: lines that are new, or have more units. `claimed`: a customer has been found for a
+    guest's order. `reopened`: what had arrived has not, after all. `returned`: units that came
+    back.
     """
 
     private = frozenset({"customer", "destination"})
@@ -79,6 +80,7 @@ class OrderUpdated(OrderFact):
     source_state: str | None = None
     reported_at: Instant | None = None
     added: tuple[OrderLine, ...] = ()
+    tenders: tuple[Tender, ...] | None = None
     returned: tuple[LineQuantity, ...] = ()
     claimed: bool = False
     reopened: bool = False
@@ -278,7 +280,7 @@ def apply(order: Order, fact: OrderFact) -> Order:
 def _updates(order: Order, fact: OrderUpdated) -> dict[str, object]:
     changes: dict[str, object] = {
         name: value
-        for name in ("number", "source_state", "reported_at", "destination")
+        for name in ("number", "source_state", "reported_at", "tenders", "destination")
         if (value := getattr(fact, name)) is not None
     }
     if fact.customer is not None or fact.claimed:
@@ -287,8 +289,12 @@ def _updates(order: Order, fact: OrderUpdated) -> dict[str, object]:
     if fact.reopened:
         changes["completed_at"] = None
     if fact.added or fact.returned:
-        lines = _counted(order, fact.returned, "returned")
-        changes["lines"] = (*lines, *fact.added)
+        lines = {line.line_id: line for line in _counted(order, fact.returned, "returned")}
+        for line in fact.added:
+            known = lines.get(line.line_id, line)
+            kept = {"cancelled": known.cancelled, "returned": known.returned}
+            lines[line.line_id] = line.model_copy(update=kept)
+        changes["lines"] = tuple(lines.values())
     return changes
 
 

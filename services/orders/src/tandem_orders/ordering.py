@@ -7,7 +7,7 @@ sees what those before it have done. Nothing here reads a clock or writes anythi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -131,10 +131,9 @@ def order_id_of(source: str, external_id: str) -> str:
 def place(draft: Draft, report: OrderReport, customer_id: str | None) -> OrderPlaced:
     """Place an order as reported. `customer_id` may be known where the report does not say it."""
     contact = report.contact
-    receipt = report.channel == "pos" and not report.fulfillments and report.destination is None
     order_id = order_id_of(report.source, report.external_id)
     lines = tuple(OrderLine(**line.model_dump(exclude={"cancelled"})) for line in report.lines)
-    handed_over = _handed_over(order_id, report, lines) if receipt else None
+    handed_over = _handed_over(order_id, report, lines) if report.is_receipt else None
     fact = OrderPlaced(
         order_id=order_id,
         source=report.source,
@@ -372,10 +371,13 @@ def _says_more(before: Fulfillment, after: Fulfillment) -> bool:
     return after.state != before.state or parcels != known
 
 
-def attach(draft: Draft, parcel: Parcel, occurred_at: datetime) -> None:
-    """Give a parcel that was registered for the order, without saying for what, its place.
+def attach(
+    draft: Draft, parcel: Parcel, occurred_at: datetime, fulfillment_id: str | None = None
+) -> None:
+    """Give a parcel that was registered for the order its place.
 
-    It joins the shipment under way that has room, else it carries all that is left.
+    Without a fulfilment it joins the shipment under way that has room, else it carries all that is
+    left.
     """
     order = draft.placed
     known = {one.shipment_id for each in order.fulfillments for one in each.parcels}
@@ -383,12 +385,13 @@ def attach(draft: Draft, parcel: Parcel, occurred_at: datetime) -> None:
         return
     for fulfillment in order.fulfillments:
         ends = fulfillment.state in RELEASED or fulfillment.state in ARRIVED
-        if fulfillment.type == "ship" and not ends and len(fulfillment.parcels) < MAX_PARCELS:
+        meant = fulfillment.id == fulfillment_id if fulfillment_id else not ends
+        if fulfillment.type == "ship" and meant and len(fulfillment.parcels) < MAX_PARCELS:
             after = fulfillment.model_copy(update={"parcels": (*fulfillment.parcels, parcel)})
             changed(draft, after, fulfillment, occurred_at)
             return
     lines = _open_lines(order)
-    if lines and len(order.fulfillments) < MAX_FULFILLMENTS:
+    if lines and not fulfillment_id and len(order.fulfillments) < MAX_FULFILLMENTS:
         fulfillment_id = derived_id("ful", order.id, parcel.shipment_id)
         fulfil(draft, fulfillment_id, "ship", lines, (parcel,), None, occurred_at)
 
@@ -430,9 +433,10 @@ def merge(draft: Draft, report: OrderReport, parcels: dict[tuple[str, str], Parc
 
     `parcels` holds the shipments of the report's (carrier, tracking number) pairs.
     """
-    order = draft.placed
-    if order.reported_at is None or report.updated_at > order.reported_at:
-        _describe(draft, report)
+    known = {line.line_id for line in draft.placed.lines}
+    reported_at = draft.placed.reported_at
+    if reported_at is None or report.updated_at >= reported_at:
+        _describe(draft, report, is_newer=report.updated_at != reported_at)
     # What is cancelled leaves its units to the others.
     for fulfillment in sorted(
         report.fulfillments, key=lambda one: (one.state != "cancelled", *_by_time(one))
@@ -440,7 +444,7 @@ def merge(draft: Draft, report: OrderReport, parcels: dict[tuple[str, str], Parc
         merge_fulfillment(draft, fulfillment, parcels)
     for refund in sorted(report.refunds, key=_by_time):
         merge_refund(draft, refund)
-    _merge_cancellation(draft, report)
+    _merge_cancellation(draft, report, known)
     draft.settle()
 
 
@@ -448,14 +452,18 @@ def _by_time(report: FulfillmentReport | RefundReport) -> tuple[datetime, str]:
     return report.occurred_at, report.external_id
 
 
-def _describe(draft: Draft, report: OrderReport) -> None:
-    """Take over what a newer report says of the order itself."""
+def _describe(draft: Draft, report: OrderReport, *, is_newer: bool) -> None:
+    """Take over what a newer report says of the order itself.
+
+    Senders tell the second and change an order twice in one: of two such reports each may know
+    more, and which is the newer nobody can say.
+    """
     order = draft.placed
-    known = {line.line_id for line in order.lines}
+    known = {line.line_id: line.quantity for line in order.lines}
     added = tuple(
         OrderLine(**line.model_dump(exclude={"cancelled"}))
         for line in report.lines
-        if line.line_id not in known
+        if line.line_id not in known or line.quantity > known[line.line_id]
     )
     contact = report.contact
     customer = Customer(
@@ -464,13 +472,18 @@ def _describe(draft: Draft, report: OrderReport) -> None:
         phone=contact.phone or order.customer.phone,
         name=contact.name or order.customer.name,
     )
+    tenders = tuple(Tender(**tender.model_dump()) for tender in report.tenders)
     changes: dict[str, Any] = {}
     if added:
         changes["added"] = added
-    if report.source_state != order.source_state:
-        changes["source_state"] = report.source_state
+    if tenders and tenders != order.tenders and (is_newer or not order.tenders):
+        changes["tenders"] = tenders
     if not order.erased and customer != order.customer:
         changes["customer"] = customer
+    if not is_newer and not changes:
+        return
+    if is_newer and report.source_state != order.source_state:
+        changes["source_state"] = report.source_state
     if not order.erased and report.destination and report.destination != order.destination:
         changes["destination"] = report.destination
     # Recorded also without a change: an older report must not describe it after this one.
@@ -481,29 +494,52 @@ def _describe(draft: Draft, report: OrderReport) -> None:
     draft.record(OrderUpdated(**about, reported_at=report.updated_at, **changes))
 
 
-def _merge_cancellation(draft: Draft, report: OrderReport) -> None:
-    """Take off the units that the report says are cancelled and we do not."""
+def _merge_cancellation(draft: Draft, report: OrderReport, known: Set[str]) -> None:
+    """Take off the units that the report says are cancelled and we do not.
+
+    `known` are the lines that the order had before this report.
+    """
     order = draft.placed
     counters = order.counters
     # Its refunds cancel units of their own, beside those that are simply gone from a line.
     refunded = _summed(
         one for refund in report.refunds for one in refund.lines if one.kind == "cancel"
     )
+    gone = _gone(order, report, known)
+    told = {line.line_id: line for line in report.lines}
     taken: list[LineQuantity] = []
-    for line in report.lines:
-        mine = counters.get(line.line_id)
-        if mine is None:
-            continue
-        reported = line.cancelled + refunded[line.line_id]
-        if report.cancelled_at:
-            reported = line.quantity
+    for line_id, mine in counters.items():
+        line = told.get(line_id)
+        reported = gone[line_id] + refunded[line_id] + (line.cancelled if line else 0)
+        if report.cancelled_at and line:
+            reported = mine.ordered
         units = min(reported - mine.cancelled, mine.open)
         if units > 0:
-            taken.append(LineQuantity(line_id=line.line_id, quantity=units))
+            taken.append(LineQuantity(line_id=line_id, quantity=units))
     if taken:
         at = report.cancelled_at or report.updated_at
-        name = f"{report.source}:{'whole' if report.cancelled_at else at.isoformat()}"
+        what = "whole" if report.cancelled_at else at.isoformat()
+        name = _name_of_cancellation(order, report.source, what)
         _cancelled(draft, name, taken, report.cancel_reason, at)
+
+
+def _gone(order: Order, report: OrderReport, known: Set[str]) -> Counter[str]:
+    """Return the units that the newest report no longer has, by line: shops let lines be edited.
+
+    Who has only lines that we have never heard of may have other names for ours.
+    """
+    told = {line.line_id: line.quantity for line in report.lines}
+    if order.reported_at != report.updated_at or not known & told.keys():
+        return Counter()
+    return Counter(
+        {line.line_id: max(0, line.quantity - told.get(line.line_id, 0)) for line in order.lines}
+    )
+
+
+def _name_of_cancellation(order: Order, source: str, what: str) -> str:
+    """Return a name that no other cancellation of the order has: those who hear of it twice by one
+    name take the second for a repeat."""
+    return f"{source}:{what}:{sum(line.cancelled for line in order.lines)}"
 
 
 def merge_fulfillment(
@@ -640,10 +676,12 @@ def merge_state(
     if report.state == "cancelled":
         left = _open_lines(order)
         if left:
-            _cancelled(draft, f"{report.source}:whole", left, "", report.occurred_at)
+            name = _name_of_cancellation(order, report.source, "whole")
+            _cancelled(draft, name, left, "", report.occurred_at)
     elif report.state == "completed":
         for one in order.fulfillments:
-            done: FulfillmentState = "delivered" if one.type == "ship" else "collected"
+            # Complete for a shop is what it has sent; that it has arrived is the carrier's word.
+            done: FulfillmentState = "shipped" if one.type == "ship" else "collected"
             after = advanced(one, done, report.occurred_at)
             if after != one:
                 changed(draft, after, one, report.occurred_at)

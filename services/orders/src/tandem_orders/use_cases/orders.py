@@ -325,14 +325,20 @@ def report_state(store: Store, report: OrderStateReport, origin: Origin, now: da
 def reflect_parcel(
     store: Store, order_id: str, shipment_id: str, origin: Origin, now: datetime
 ) -> None:
-    """Let an order know where one of its parcels is. Without effect when it does."""
+    """Let an order know where one of its parcels is. Without effect when it does.
+
+    What comes back by a return's parcel has nothing to do with what was sent.
+    """
 
     def decide(draft: Draft) -> None:
         loaded = store.load_shipment(shipment_id)
+        if loaded.shipment.is_return:
+            return
         parcel = parcels.parcel_of(loaded)
-        links = [link for link in loaded.shipment.named_links if link.order_id == order_id]
-        if any(link.fulfillment_id is None for link in links):
-            ordering.attach(draft, parcel.model_copy(update={"seen": 0}), now)
+        for link in loaded.shipment.named_links:
+            if link.order_id == order_id:
+                unseen = parcel.model_copy(update={"seen": 0})
+                ordering.attach(draft, unseen, now, link.fulfillment_id)
         ordering.reflect(draft, parcel, loaded.shipment.occurred_at or now)
 
     _merge(store, order_id, origin, now, decide)
