@@ -4,6 +4,7 @@
 PORT ?= 8000
 DATA ?= .local
 SEEDS ?= 2000
+ARRIVALS ?= 25
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
@@ -90,10 +91,10 @@ test: .venv/dev .venv-engine/engine build ## every suite; one of them: make test
 	@$(python) -m pytest $(TESTS)
 
 .PHONY: acceptance
-acceptance: .venv/dev ## real messages of others, from a folder beside: DATA=../shared/fixtures
+acceptance: .venv/dev ## real messages of others, from a folder beside: DATA=../shared/fixtures ARRIVALS=25
 	@if [ ! -d '$(DATA)/shopify' ]; then \
 		echo 'usage: make acceptance DATA=../shared/fixtures' >&2; exit 2; fi
-	@ACCEPTANCE_DATA='$(abspath $(DATA))' $(python) -m pytest -q tests/acceptance
+	@ACCEPTANCE_DATA='$(abspath $(DATA))' ACCEPTANCE_ARRIVALS='$(ARRIVALS)' $(python) -m pytest -q tests/acceptance
 
 .PHONY: check
 check: lint types contracts quick unchanged ## the gate: lint, types, contracts, quick tests, documents

@@ -27,7 +27,24 @@ class Tally:
     """What the run has seen, for its last lines."""
 
     counts: Counter[str] = field(default_factory=Counter)
-    parked: dict[str, str] = field(default_factory=dict)
+    parked: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+
+_LINES = {
+    "files": "files",
+    "without": "of them hold no message of our senders (why: tests/acceptance/inbound.py)",
+    "messages": "messages in the others, each sent to a service that knows of nothing:",
+    "understood": "  understood",
+    "waiting": "  kept until the order comes that they speak of",
+    "ignored": "  about something that means nothing to us; answered, counted, kept",
+    "parked": "  shown to staff: not to be understood, or to be answered by a person (below)",
+    "orders": "orders made of them",
+    "parcels": "parcels",
+    "scans": "scans, each at its true instant",
+    "arrivals": "arrivals of those parcels' scans: shuffled, cut, repeated, from two providers",
+    "stored": "of them through the store; all ended in the same bytes",
+    "vectors": "published signatures verified",
+}
 
 
 _TALLY = pytest.StashKey[Tally]()
@@ -75,11 +92,11 @@ def pytest_terminal_summary(
         return
     say = terminalreporter.write_line
     terminalreporter.section("what real messages came to")
-    width = max(map(len, tally.counts))
-    for what, count in tally.counts.items():
-        say(f"{what:<{width}}  {count:>6}")
+    for what, explained in _LINES.items():
+        say(f"{tally.counts[what]:>7,}  {explained}")
     say("")
-    say("parked, so that staff see them:")
-    for file, why in sorted(tally.parked.items()):
-        say(f"  {file}")
-        say(f"      {why}")
+    say("Parked, each for its reason:")
+    for name, (reason, note) in sorted(tally.parked.items()):
+        say(f"  {name}")
+        say(f"      {reason}")
+        say(f"      {note}")

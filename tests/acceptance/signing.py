@@ -11,7 +11,7 @@ from datetime import datetime
 Headers = dict[str, str]
 Sign = Callable[[bytes, str, datetime], Headers]
 
-SQUARE_URL = "https://shop.example/orders/v1/webhooks/square"
+SQUARE_URL = "https://tandem.example/orders/v1/webhooks/square"
 _BLOCK_BYTES = 64
 
 
