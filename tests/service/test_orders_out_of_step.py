@@ -38,6 +38,15 @@ def test_a_sale_that_is_known_only_cancelled_was_never_handed_over(orders: Order
     assert "order.completed" not in orders.kinds(SHOPIFY)
 
 
+def test_who_buys_at_a_shops_till_gets_no_message_about_it(orders: Orders) -> None:
+    body = shop_order(orders, source_name="pos", shipping_lines=[], email="ada@example.org")
+
+    say(orders, "shopify", body, "orders/create")
+
+    assert orders.order(SHOPIFY)["status"] == "completed"
+    assert orders.milestones() == []
+
+
 # --- cancellations --------------------------------------------------------------------------------
 
 

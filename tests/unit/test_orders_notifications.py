@@ -172,7 +172,8 @@ def test_a_delivery_that_was_known_before_its_order_is_told_if_it_is_fresh() -> 
 
 @pytest.mark.parametrize("channel", ["web", "app", "social", "pos"])
 def test_an_order_is_confirmed_unless_it_is_a_receipt(channel: str) -> None:
-    milestone = reached(event("order.placed", channel=channel, handed_over=None))
+    sent = {"city": "Berlin"}
+    milestone = reached(event("order.placed", channel=channel, handed_over=None, destination=sent))
     assert milestone.name == "order_placed"
     assert (milestone.subject_id, milestone.reason) == ("ord_1", "order.placed")
 

@@ -211,7 +211,9 @@ def _is_news(envelope: Envelope, name: MilestoneName) -> bool:
     data = Reading(envelope.data)
     match name:
         case MilestoneName.ORDER_PLACED:
-            return not (data.has("handed_over") or data.has("completed_at"))
+            # Who buys at a till and has nothing sent holds the receipt, whoever reports the sale.
+            carried_away = data.name("channel") == "pos" and not data.has("destination")
+            return not (data.has("handed_over") or data.has("completed_at") or carried_away)
         case MilestoneName.ORDER_CANCELLED | MilestoneName.ORDER_PART_CANCELLED:
             return data.name("channel") != "marketplace"
         case MilestoneName.PICKED_UP if data.name("status") == ShipmentStatus.IN_TRANSIT:
