@@ -36,6 +36,7 @@ from tandem_orders.shipments import (
     fold,
     refold,
     stale_since,
+    without_person,
 )
 from tandem_orders.statuses import EXCEPTIONS, Reason, ShipmentStatus
 
@@ -57,6 +58,8 @@ def record(
     shipment: Shipment, scan: Scan, received_at: datetime
 ) -> tuple[Shipment, ShipmentChange]:
     """Add one report that is not recorded yet. The fact's type follows from the new status."""
+    if shipment.erased:
+        scan = scan.model_copy(update={"signed_by": None})
     after = fold(shipment, (scan,))
     late = scan.occurred_at is not None and received_at - scan.occurred_at > LATE_AFTER
     return after, _change(
@@ -95,7 +98,7 @@ def register(
     return after, ShipmentRegistered(
         **_common(shipment, after, at),
         link=told.link,
-        destination=told.destination,
+        destination=None if shipment.erased else told.destination,
         label_created_at=told.label_created_at,
         service=told.service,
         registered_at=at,
@@ -149,6 +152,17 @@ def recycle(
     """Say that the number belongs to the next parcel for scans from `starts_at` on."""
     successor = Successor(generation=shipment.generation + 1, starts_at=starts_at)
     after = shipment.model_copy(update={"successor": successor})
+    return after, ShipmentUpdated(**_common(shipment, after, at))
+
+
+def forget(shipment: Shipment, at: datetime) -> tuple[Shipment, ShipmentUpdated | None]:
+    """Forget whose parcel it was. The fact, which says nothing else, is None when that is done.
+
+    It keeps a report apart that is being added at this moment, and knows the person still.
+    """
+    if shipment.erased:
+        return shipment, None
+    after = without_person(shipment)
     return after, ShipmentUpdated(**_common(shipment, after, at))
 
 
@@ -206,11 +220,10 @@ def _common(before: Shipment, after: Shipment, occurred_at: datetime) -> dict[st
 
 def _particulars(shipment: Shipment, told: Registration | ParcelReport) -> dict[str, Any]:
     """Join the fields that merchants and providers both tell, in any order: the fuller one wins."""
+    places = () if shipment.erased else (shipment.destination, told.destination)
     return {
         "label_created_at": _earliest(shipment.label_created_at, told.label_created_at),
-        "destination": max(
-            filter(None, (shipment.destination, told.destination)), key=_fullness, default=None
-        ),
+        "destination": max(filter(None, places), key=_fullness, default=None),
         "service": max(
             filter(None, (shipment.service, told.service)),
             key=lambda text: (len(text), text),

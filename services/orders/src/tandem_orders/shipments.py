@@ -76,7 +76,8 @@ class Shipment(Strict):
 
     `starts_at` is set where the number belonged to another parcel before. `label_created_at` is
     what a merchant or a provider tells of the label, never a scan. `registered_at` is when somebody
-    first told us of the parcel without a scan. Build one with `blank`.
+    first told us of the parcel without a scan. `erased`: nothing personal is kept of it, nor of
+    what is said of it from then on. Build one with `blank`.
     """
 
     id: str
@@ -94,6 +95,7 @@ class Shipment(Strict):
     estimates: Estimates = Estimates()
     summary: Summary = Summary()
     seen: dict[str, Seen] = {}
+    erased: bool = False
 
     @property
     def deciding(self) -> Peak | None:
@@ -323,6 +325,6 @@ def is_on_time(shipment: Shipment, *, delivered_on: date | None, today: date) ->
 
 
 def without_person(shipment: Shipment) -> Shipment:
-    """Forget where the parcel went and who signed for it."""
+    """Forget where the parcel went and who signed for it, for good."""
     summary = shipment.summary.without_signatures()
-    return shipment.model_copy(update={"destination": None, "summary": summary})
+    return shipment.model_copy(update={"destination": None, "summary": summary, "erased": True})

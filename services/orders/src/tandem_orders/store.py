@@ -34,7 +34,6 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
@@ -457,12 +456,6 @@ class Store:
             indexes=_due(head, due_at(shipment)),
             claims=claims,
         )
-
-    def erase_shipment(self, loaded: LoadedShipment, anonymous: Shipment) -> None:
-        """Replace a parcel's state by one without personal data. Raises LostRace."""
-        state = anonymous.model_dump_json(exclude_defaults=True)
-        if state != loaded.head.state:
-            self.journal.reindex(replace(loaded.head, state=state), loaded.head.indexes)
 
     def shipment_entries(self, shipment_id: str) -> list[Entry]:
         """Return a parcel's journal, oldest first."""

@@ -11,13 +11,12 @@ from tandem_core.events import Envelope
 from tandem_core.identifiers import Identifier
 from tandem_core.journal import Origin, until_written
 from tandem_core.problems import VersionConflict
-from tandem_orders import notifications, ordering, timeline, tracking_links
+from tandem_orders import notifications, ordering, shipment_changes, timeline, tracking_links
 from tandem_orders.messages import Contact
 from tandem_orders.notifications import Circumstances, Milestone, Recipient
 from tandem_orders.ordering import Draft
 from tandem_orders.orders import Order
 from tandem_orders.preferences import Preferences, PreferencesChanged
-from tandem_orders.shipments import without_person
 from tandem_orders.statuses import ShipmentStatus
 from tandem_orders.store import Store, contact_key, envelope_of, notified_key
 from tandem_orders.use_cases.orders import contact_of, identifiers
@@ -187,6 +186,9 @@ def notify(store: Store, envelope: Envelope, links: Links, now: datetime) -> Non
     milestone = notifications.milestone_of(envelope)
     if milestone is None or milestone.late:
         return
+    if now - milestone.occurred_at > notifications.LATE_AFTER:
+        # Heard again by a replay: what was not told then is no news now.
+        return
     shipment_status = None
     if milestone.shipment_id:
         shipment_status = store.load_shipment(milestone.shipment_id).shipment.status
@@ -308,20 +310,26 @@ def erase_order(store: Store, order_id: str, origin: Origin, now: datetime) -> N
         return
     until_written(lambda: store.journal.erase_private(store.order_entries(order_id)))
     for shipment_id in _shipment_ids(order):
-        _erase_parcel(store, shipment_id, order_id)
+        _erase_parcel(store, shipment_id, order_id, origin, now)
     for contact in identifiers(contact_of(order.customer)):
         store.forget_contact(contact, order_id)
     until_written(lambda: store.journal.erase_private(store.customer_entries(_guest(order_id))))
 
 
-def _erase_parcel(store: Store, shipment_id: str, order_id: str) -> None:
-    """Forget where a parcel went, unless it carries somebody else's order as well."""
+def _erase_parcel(
+    store: Store, shipment_id: str, order_id: str, origin: Origin, now: datetime
+) -> None:
+    """Forget where a parcel went, unless it carries an order that is not forgotten as well."""
 
     def attempt() -> None:
         for loaded in store.load_shipments([shipment_id]):
-            if set(loaded.shipment.order_ids) <= {order_id}:
-                store.erase_shipment(loaded, without_person(loaded.shipment))
-                store.journal.erase_private(store.shipment_entries(shipment_id))
+            others = [other for other in loaded.shipment.order_ids if other != order_id]
+            if not all(one.existing.erased for one in store.load_orders(others)):
+                continue
+            anonymous, fact = shipment_changes.forget(loaded.shipment, now)
+            if fact:
+                store.append_shipment(loaded.head, anonymous, [(fact, None)], origin, now)
+            store.journal.erase_private(store.shipment_entries(shipment_id))
 
     until_written(attempt)
 
