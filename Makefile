@@ -140,6 +140,10 @@ campaign: .venv/dev ## property tests with many more examples each: SEEDS=2000
 bench: .venv/dev .venv-engine/engine ## cost of each operation: AWS calls, write units, processor time
 	@$(python) -m tools.bench
 
+.PHONY: cost
+cost: .venv/run ## what a million of each operation costs on AWS: writes docs/cost.md
+	@$(python) -m tools.cost > docs/cost.md && cat docs/cost.md
+
 .PHONY: lock
 lock: .venv/dev ## compile the requirement files from *.in; UPGRADE=1 takes newer versions
 	@$(compile) requirements/dev.in --output-file requirements/dev.txt
