@@ -33,7 +33,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from tandem_core.clock import MICROSECOND, rfc3339
-from tandem_core.problems import Busy, IdempotencyKeyReused, Problem
+from tandem_core.problems import Busy, IdempotencyKeyReused, Problem, TooLarge
 from tandem_core.table import Item, Key, Put, Table, TransactionRefused, Value
 
 _NEW = "attribute_not_exists(pk)"
@@ -44,6 +44,9 @@ _FIRST_PAUSE_SECONDS = 0.01
 _LONGEST_PAUSE_SECONDS = 0.4
 
 _TRANSACTION_ITEMS = 100
+# An event has 256 KiB on the bus, an item 400 KB; the rest is left for names and indexes.
+_FACT_BYTES = 250_000
+_STATE_BYTES = 390_000
 _RECENT_KEYS = 16
 _KEY_MARK, _FACT_MARK = 6, 4
 
@@ -203,9 +206,12 @@ class Journal:
         it (what time alone has done) are recorded as the system's own.
 
         Raises LostRace when the aggregate has moved on or an entry exists already (load again: it
-        will be found), and a claim's refusal when that is taken. Times of one journal never go
-        back, so a clock that is behind records its entries a microsecond after the last one.
+        will be found), and a claim's refusal when that is taken. Raises TooLarge for what could be
+        written and never published, or not at once: nobody could mend that afterwards. Times of one
+        journal never go back, so a clock that is behind records its entries a microsecond after the
+        last one.
         """
+        _check_size(facts)
         entries = _chain(head, facts, origin, now, answer)
         last = entries[-1]
         if snapshot_every and last.seq // snapshot_every > head.version // snapshot_every:
@@ -224,6 +230,8 @@ class Journal:
             *(Put(entry_item(entry), _NEW) for entry in entries),
             *(Put(claim.item, _NEW if claim.taken else None) for claim in claims),
         ]
+        if len(puts) > _TRANSACTION_ITEMS:
+            raise TooLarge(f"{len(puts)} things at once; at most {_TRANSACTION_ITEMS} can be kept")
         try:
             self.table.transact(puts)
         except TransactionRefused as refusal:
@@ -257,8 +265,21 @@ class Journal:
             raise LostRace from refusal
 
 
+def _check_size(facts: Sequence[Fact]) -> None:
+    for fact in facts:
+        # Characters have at most four bytes: most facts need not be counted.
+        if 4 * (len(fact.data) + len(fact.private)) <= _FACT_BYTES:
+            continue
+        size = len(fact.data.encode()) + len(fact.private.encode())
+        if size > _FACT_BYTES:
+            raise TooLarge(f"{fact.type} has {size} bytes; at most {_FACT_BYTES} can be told")
+
+
 def _unless_moved(before: Head, after: Head) -> Put:
     """Return the write of a head under the one condition that keeps writers apart."""
+    state = _deflate(after.state)
+    if len(state) > _STATE_BYTES:
+        raise TooLarge(f"{after.subject} is too large to be kept")
     item = {
         **after.key._asdict(),
         "owner": after.subject,
@@ -266,7 +287,7 @@ def _unless_moved(before: Head, after: Head) -> Put:
         "at": after.at,
         "hash": after.hash,
         "recent": after.recent,
-        "state": _deflate(after.state),
+        "state": state,
         **after.indexes,
     }
     if before.version:
