@@ -38,7 +38,7 @@ def test_an_order_that_is_kept_can_also_be_told(orders: Orders, letters: int) ->
 
 
 def test_an_order_that_no_event_could_tell_is_refused(orders: Orders) -> None:
-    size, reply = place(orders, 148)
+    size, reply = place(orders, 145)
 
     assert size < BUS_BYTES
     assert (reply.status, reply.body["code"]) == (413, "PAYLOAD_TOO_LARGE")
