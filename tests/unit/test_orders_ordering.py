@@ -269,6 +269,40 @@ def test_a_shop_that_names_lines_and_units_that_we_do_not_know_moves_what_we_kno
     assert counted(draft) == (0, 3, 0, 0)
 
 
+@pytest.mark.parametrize(
+    ("changes", "receipt"),
+    [
+        ({"channel": "pos"}, True),
+        ({"channel": "pos", "is_receipt": True, "fulfillments": ()}, True),
+        ({"channel": "web"}, False),
+        ({"channel": "pos", "fulfillments": ()}, False),
+        ({"channel": "pos", "cancelled_at": NOW}, False),
+    ],
+)
+def test_a_till_that_reports_all_of_a_sale_handed_over_reports_a_receipt(
+    changes: dict[str, Any], receipt: bool
+) -> None:
+    taken = shipped("till", 3, "collected", type="in_store")
+    told = report(**{"fulfillments": (taken,), **changes})
+    draft = Draft(None, NOW)
+    ordering.place(draft, told, None)
+    assert (draft.placed.completed_at is not None) == receipt
+    before = len(draft.facts)
+    if receipt:
+        ordering.merge(draft, told, {})
+        assert [one.type for one in draft.facts[before:]] == []
+        assert counted(draft) == (0, 3, 3, 0)
+
+
+def test_a_report_with_other_names_for_its_lines_takes_none_away_however_often_it_comes() -> None:
+    draft = placed()
+    other = LineReport(line_id="x", sku="a", quantity=3)
+    told = report(lines=(other,), updated_at=NOW + timedelta(hours=1))
+    for _ in range(3):
+        ordering.merge(draft, told, {})
+    assert [one.cancelled for one in draft.placed.counters.values()] == [0, 0]
+
+
 # --- carriers -------------------------------------------------------------------------------------
 
 

@@ -133,7 +133,7 @@ def place(draft: Draft, report: OrderReport, customer_id: str | None) -> OrderPl
     contact = report.contact
     order_id = order_id_of(report.source, report.external_id)
     lines = tuple(OrderLine(**line.model_dump(exclude={"cancelled"})) for line in report.lines)
-    handed_over = _handed_over(order_id, report, lines) if report.is_receipt else None
+    handed_over = _handed_over(order_id, report, lines) if _is_receipt(report) else None
     fact = OrderPlaced(
         order_id=order_id,
         source=report.source,
@@ -162,6 +162,20 @@ def place(draft: Draft, report: OrderReport, customer_id: str | None) -> OrderPl
     )
     draft.record(fact)
     return fact
+
+
+def _is_receipt(report: OrderReport) -> bool:
+    """Tell whether all goods left over the counter: who says so, or whose till handed them over."""
+    if report.is_receipt:
+        return True
+    sold = {line.line_id: line.quantity for line in report.lines if line.quantity}
+    taken = _summed(
+        one
+        for each in report.fulfillments
+        if (each.type, each.state) == ("in_store", "collected")
+        for one in each.lines
+    )
+    return report.channel == "pos" and not report.cancelled_at and bool(sold) and taken == sold
 
 
 def _handed_over(
@@ -433,10 +447,12 @@ def merge(draft: Draft, report: OrderReport, parcels: dict[tuple[str, str], Parc
 
     `parcels` holds the shipments of the report's (carrier, tracking number) pairs.
     """
-    known = {line.line_id for line in draft.placed.lines}
     reported_at = draft.placed.reported_at
-    if reported_at is None or report.updated_at >= reported_at:
-        _describe(draft, report, is_newer=report.updated_at != reported_at)
+    is_newer = reported_at is None or report.updated_at > reported_at
+    # A repeat knows the lines that it brought itself, and must not take the others for gone.
+    known = {line.line_id for line in draft.placed.lines} if is_newer else set()
+    if is_newer or report.updated_at == reported_at:
+        _describe(draft, report, is_newer=is_newer)
     # What is cancelled leaves its units to the others.
     for fulfillment in sorted(
         report.fulfillments, key=lambda one: (one.state != "cancelled", *_by_time(one))
@@ -497,7 +513,7 @@ def _describe(draft: Draft, report: OrderReport, *, is_newer: bool) -> None:
 def _merge_cancellation(draft: Draft, report: OrderReport, known: Set[str]) -> None:
     """Take off the units that the report says are cancelled and we do not.
 
-    `known` are the lines that the order had before this report.
+    `known` are the lines that the order had before this report, none before an older one.
     """
     order = draft.placed
     counters = order.counters
