@@ -7,7 +7,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -106,12 +106,14 @@ class Cloud(Caller):
     def __init__(self, data: Path) -> None:
         super().__init__(data)
         self._running: LocalCloud | None = None
+        self._queues: list[str] = []
 
     def start(self) -> None:
         engine_python = ROOT / ".venv-engine" / "bin" / "python"
         cloud = LocalCloud(self.data, self.port, ROOT / "build", engine_python)
         self._running = cloud
         self.port = cloud.port
+        self._queues = []
         cloud.start()
 
     def stop(self) -> None:
@@ -137,18 +139,24 @@ class Cloud(Caller):
 
     def publish(self, source: str, detail_type: str, detail: Mapping[str, Any]) -> None:
         """Put an event on the bus as another service would."""
+        self.publish_again([{**detail, "source": source, "type": detail_type}])
+
+    def publish_again(self, envelopes: Sequence[Mapping[str, Any]]) -> None:
+        """Put events on the bus as they are, in this order."""
         bus = self.outputs("platform")["BusName"]
-        answer = self.clients.events.put_events(
-            Entries=[
-                {
-                    "EventBusName": bus,
-                    "Source": source,
-                    "DetailType": detail_type,
-                    "Detail": json.dumps(detail),
-                }
-            ]
-        )
-        assert not answer["FailedEntryCount"]
+        for first in range(0, len(envelopes), 10):
+            answer = self.clients.events.put_events(
+                Entries=[
+                    {
+                        "EventBusName": bus,
+                        "Source": envelope["source"],
+                        "DetailType": envelope["type"],
+                        "Detail": json.dumps(envelope),
+                    }
+                    for envelope in envelopes[first : first + 10]
+                ]
+            )
+            assert not answer["FailedEntryCount"]
 
     def listen(self, pattern: Mapping[str, Any]) -> Ear:
         """Hear the events of a pattern from now on."""
@@ -186,24 +194,27 @@ class Cloud(Caller):
 
     def _waiting(self) -> dict[str, int]:
         """Count the messages that functions have not taken yet, where there are some."""
-        sqs = self.clients.sqs
         names: list[Any] = [
             "ApproximateNumberOfMessages",
             "ApproximateNumberOfMessagesNotVisible",
         ]
-        consumed = [
-            mapping["EventSourceArn"].rpartition(":")[2]
-            for mapping in self.clients.functions.list_event_source_mappings()[
-                "EventSourceMappings"
-            ]
-            if ":sqs:" in mapping["EventSourceArn"]
-        ]
         waiting = {}
-        for name in consumed:
-            url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
-            counts = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-            waiting[name] = sum(int(count) for count in counts.values())
-        return {name: count for name, count in waiting.items() if count}
+        for url in self._consumed():
+            counts = self.clients.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)
+            waiting[url] = sum(int(count) for count in counts["Attributes"].values())
+        return {url: count for url, count in waiting.items() if count}
+
+    def _consumed(self) -> list[str]:
+        """Return the queues that functions read; they are others after each start."""
+        if not self._queues:
+            mappings = self.clients.functions.list_event_source_mappings()["EventSourceMappings"]
+            arns = [mapping["EventSourceArn"] for mapping in mappings]
+            self._queues = [
+                self.clients.sqs.get_queue_url(QueueName=arn.rpartition(":")[2])["QueueUrl"]
+                for arn in arns
+                if ":sqs:" in arn
+            ]
+        return self._queues
 
 
 class Ear:

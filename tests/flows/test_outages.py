@@ -22,7 +22,7 @@ from tests.flows.customers import Customer
 from tests.flows.senders import ago, delivered, easypost, in_transit, label_created
 from tools.packages.package import packages
 
-PARCELS = 20
+PARCELS = 12
 SENDERS_AT_ONCE = 6
 READY_SECONDS = 120
 

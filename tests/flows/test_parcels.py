@@ -283,8 +283,7 @@ def test_every_message_and_event_twice_and_in_any_order_changes_nothing(cloud: C
     timelines = {customer: customer.timeline() for customer in orders}
     again = list(known.values()) * 2
     random.Random(5).shuffle(again)  # noqa: S311
-    for event in again:
-        cloud.publish(event["source"], event["type"], event)
+    cloud.publish_again(again)
     cloud.settle()
 
     heard = ear.heard()
