@@ -37,7 +37,7 @@ from tandem_orders.messages import (
     RefundReport,
 )
 from tandem_orders.order_facts import FulfillmentChanged, OrderFact
-from tandem_orders.ordering import Draft, order_id_of
+from tandem_orders.ordering import Draft, QuantityExceedsOrder, order_id_of
 from tandem_orders.orders import Customer, Order
 from tandem_orders.shipment_changes import Registration
 from tandem_orders.shipments import Link
@@ -297,16 +297,20 @@ def report_order(store: Store, report: OrderReport, origin: Origin, now: datetim
 def report_fulfillment(
     store: Store, report: FulfillmentReport, origin: Origin, now: datetime
 ) -> None:
-    """Add a fulfilment that a sender reports. Raises OrderNotFound."""
+    """Add a fulfilment that a sender reports. Raises OrderNotFound, and QuantityExceedsOrder when
+    the order has no units for it: its parcels must not be lost in silence."""
     order_id = order_id_of(report.source, report.order_external_id)
     named = parcels.named(store, report.parcels, order_id, now)
-    _merge(
-        store,
-        order_id,
-        origin,
-        now,
-        lambda draft: ordering.merge_fulfillment(draft, report, named),
-    )
+
+    def decide(draft: Draft) -> None:
+        ordering.merge_fulfillment(draft, report, named)
+        known = {one.external_id for one in draft.placed.fulfillments}
+        if report.external_id not in known and report.state != "cancelled":
+            raise QuantityExceedsOrder(
+                f"The order has no units left for fulfilment {report.external_id}"
+            )
+
+    _merge(store, order_id, origin, now, decide)
 
 
 def report_refund(store: Store, report: RefundReport, origin: Origin, now: datetime) -> None:
