@@ -31,7 +31,7 @@ BOUNDS = (
 @dataclass(frozen=True, slots=True)
 class Operations:
     samples: Mapping[str, Sequence[Sample]]
-    microseconds: Mapping[str, float]
+    processor: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Scans:
     kind: str
     length: int
     ways: Sequence[Way]
-    microseconds: Mapping[str, float]
+    processor: Mapping[str, float]
 
     def costs(self, step: str) -> list[Cost]:
         """Return what a step, or all of them, has cost for each scan."""
@@ -67,7 +67,7 @@ class Looks:
 
     length: int
     samples: Mapping[str, Sample]
-    microseconds: Mapping[str, float]
+    processor: Mapping[str, float]
 
 
 def broken_bounds(operations: Operations, scans: Sequence[Scans]) -> list[str]:
@@ -125,11 +125,10 @@ def _where(scans: Scans) -> str:
 def show(
     console: Console, operations: Operations, scans: Sequence[Scans], looks: Sequence[Looks]
 ) -> None:
-    bare = operations.microseconds[BARE_GET]
-    console.print(_operations(operations, bare))
+    console.print(_operations(operations))
     for title, several in _grouped(scans):
-        console.print(_steps(title, several, bare))
-    console.print(_looks(looks, bare))
+        console.print(_steps(title, several))
+    console.print(_looks(looks))
     console.print(
         "Write units: table + indexes; where samples differ, the usual one and the worst.\n"
         "Read units of `normalise` are with those of the message, which has its sender's length.\n"
@@ -141,7 +140,7 @@ def show(
     console.print(_shares(operations, scans))
 
 
-def _operations(operations: Operations, bare: float) -> Table:
+def _operations(operations: Operations) -> Table:
     table = _table("Cost of one operation")
     _columns(table, "calls", "write units", "read units", "processor")
     for operation, samples in operations.samples.items():
@@ -153,7 +152,7 @@ def _operations(operations: Operations, bare: float) -> Table:
             spread(len(cost.calls) for cost in costs),
             write_units(costs),
             spread(cost.read_units for cost in costs),
-            f"{operations.microseconds[operation] / bare:.1f}",
+            f"{operations.processor[operation]:.1f}",
         )
     return table
 
@@ -165,13 +164,13 @@ def _grouped(scans: Sequence[Scans]) -> Iterator[tuple[str, list[Scans]]]:
         yield f"One more scan: the provider sends {provider}, {kind}", found
 
 
-def _steps(title: str, several: Sequence[Scans], bare: float) -> Table:
+def _steps(title: str, several: Sequence[Scans]) -> Table:
     table = _table(f"{title}, after {_each(f'{one.length}' for one in several)} scans")
     _columns(table, "runs", "calls", "write units", "read units", "processor")
     for step in (*STEPS, WHOLE):
         costs = [one.costs(step) for one in several]
         times = [
-            sum(time for name, time in one.microseconds.items() if step in (name, WHOLE))
+            sum(time for name, time in one.processor.items() if step in (name, WHOLE))
             for one in several
         ]
         table.add_row(
@@ -180,7 +179,7 @@ def _steps(title: str, several: Sequence[Scans], bare: float) -> Table:
             _each(spread(len(cost.calls) for cost in found) for found in costs),
             _each(map(write_units, costs)),
             _each(spread(cost.read_units for cost in found) for found in costs),
-            _each(f"{time / bare:.1f}" for time in times),
+            _each(f"{time:.1f}" for time in times),
         )
     return table
 
@@ -195,7 +194,7 @@ def _runs(scans: Scans, step: str) -> int:
     return sum(len(taken) for name, taken in scans.ways[-1].items() if step in (name, WHOLE))
 
 
-def _looks(looks: Sequence[Looks], bare: float) -> Table:
+def _looks(looks: Sequence[Looks]) -> Table:
     lengths = _each(f"{one.length}" for one in looks)
     table = _table(f"Reads that may grow: parcels with {lengths} scans")
     _columns(table, "calls", "read units", "processor")
@@ -205,7 +204,7 @@ def _looks(looks: Sequence[Looks], bare: float) -> Table:
             name,
             _each(str(len(cost.calls)) for cost in costs),
             _each(f"{cost.read_units:g}" for cost in costs),
-            _each(f"{one.microseconds[name] / bare:.1f}" for one in looks),
+            _each(f"{one.processor[name]:.1f}" for one in looks),
         )
     return table
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 
@@ -21,7 +21,7 @@ from tools.bench.orders.report import (
 )
 from tools.bench.orders.retailer import ENVIRONMENT, Retailer, create_surroundings, warm
 from tools.bench.processor import microseconds
-from tools.bench.samples import Notebook, Sample
+from tools.bench.samples import BARE_GET, Notebook, Sample
 from tools.bench.stage import service
 
 ROUNDS = 8
@@ -65,7 +65,9 @@ class Bench:
             self._floor.round()
         self._floor.pages()
         samples = self._notebook.samples
-        return Operations(samples, {name: self._time(taken[-1]) for name, taken in samples.items()})
+        self._bare = samples[BARE_GET][-1]
+        processor = self._processor({name: taken[-1:] for name, taken in samples.items()})
+        return Operations(samples, processor)
 
     def scans(self, provider: Provider, length: int) -> list[Scans]:
         """Scan parcels with so many scans: usually the status stays, then it changes."""
@@ -78,18 +80,20 @@ class Bench:
             changes.append(journey.scanned(arrives=True))
         if provider is PROVIDERS[0]:
             look = self._floor.look(journeys[-1])
-            times = {name: self._time(sample) for name, sample in look.items()}
-            self.looks.append(Looks(length, look, times))
+            processor = self._processor({name: [sample] for name, sample in look.items()})
+            self.looks.append(Looks(length, look, processor))
         kinds = {"the status stays": stays, "the status changes": changes}
         if provider is PROVIDERS[-1]:
             kinds[OLD_SCAN] = [journey.remembered() for journey in journeys]
         return [
-            Scans(provider.title, kind, length, ways, self._times(ways[-1]))
+            Scans(provider.title, kind, length, ways, self._processor(ways[-1]))
             for kind, ways in kinds.items()
         ]
 
-    def _times(self, way: dict[str, list[Sample]]) -> dict[str, float]:
-        return {step: sum(map(self._time, taken)) for step, taken in way.items()}
+    def _processor(self, runs: Mapping[str, Sequence[Sample]]) -> dict[str, float]:
+        """Return processor times as multiples of a bare read's at about the same moment."""
+        bare = self._time(self._bare)
+        return {name: sum(map(self._time, taken)) / bare for name, taken in runs.items()}
 
     def _time(self, sample: Sample) -> float:
         return microseconds(self._notebook.meter, self._notebook.front, sample)
