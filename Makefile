@@ -140,6 +140,14 @@ campaign: .venv/dev ## property tests with many more examples each: SEEDS=2000
 bench: .venv/dev .venv-engine/engine ## cost of each operation: AWS calls, write units, processor time
 	@$(python) -m tools.bench
 
+.PHONY: bench-cold
+bench-cold: .venv/dev build ## cold start beside peers that do the same work: ROUNDS=11
+	@$(python) -m tools.cold cold --rounds $(or $(ROUNDS),11)
+
+.PHONY: bench-warm
+bench-warm: .venv/dev build ## processor time of one accumulate beside the same peers: ROUNDS=11
+	@$(python) -m tools.cold warm --rounds $(or $(ROUNDS),11)
+
 .PHONY: cost
 cost: .venv/run ## what a million of each operation costs on AWS: writes docs/cost.md
 	@$(python) -m tools.cost > docs/cost.md && cat docs/cost.md
@@ -147,7 +155,8 @@ cost: .venv/run ## what a million of each operation costs on AWS: writes docs/co
 .PHONY: lock
 lock: .venv/dev ## compile the requirement files from *.in; UPGRADE=1 takes newer versions
 	@$(compile) requirements/dev.in --output-file requirements/dev.txt
-	@for file in requirements/run.in requirements/demo.in services/*/requirements.in; do \
+	@for file in requirements/run.in requirements/demo.in services/*/requirements.in \
+		bench/peers/requirements.in; do \
 		$(compile) --constraint requirements/dev.txt $$file --output-file $${file%.in}.txt || exit 1; \
 	done
 	@$(compile) requirements/engine.in --output-file requirements/engine.txt
