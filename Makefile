@@ -112,6 +112,12 @@ types: .venv/dev ## mypy, strict
 contracts: .venv/dev ## imports point one way
 	@$(say) contracts 'import-linter' && .venv/bin/lint-imports --no-logo
 
+.PHONY: templates
+templates: .venv/dev .venv-checks/checks build ## cfn-lint and checkov over what is deployed
+	@$(say) templates 'cfn-lint' && .venv/bin/cfn-lint build/*/package/sam.json
+	@$(say) templates 'checkov' && .venv-checks/bin/checkov --config-file .checkov.yaml \
+		--file build/*/package/sam.json
+
 .PHONY: quick
 quick: .venv/dev ## the tests that need neither the engine nor a build
 	@$(say) tests 'unit, service' && $(python) -m pytest -q tests/unit tests/service
@@ -160,11 +166,12 @@ lock: .venv/dev ## compile the requirement files from *.in; UPGRADE=1 takes newe
 		$(compile) --constraint requirements/dev.txt $$file --output-file $${file%.in}.txt || exit 1; \
 	done
 	@$(compile) requirements/engine.in --output-file requirements/engine.txt
+	@$(compile) requirements/checks.in --output-file requirements/checks.txt
 
 .PHONY: clean
 clean: ## remove environments, build output and caches; keeps DATA
-	@rm -rf build dist .venv .venv-engine .hypothesis .import_linter_cache .mypy_cache .pytest_cache \
-		.ruff_cache
+	@rm -rf build dist .venv .venv-engine .venv-checks .hypothesis .import_linter_cache \
+		.mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- environments ------------------------------------------------------------------------------
@@ -178,7 +185,7 @@ tandem = $(if $(STAGE),,$(error STAGE is missing: make $@ STAGE=staging REGION=e
 sources := $(wildcard core/src services/*/src local/src demo/src)
 install = tools/environment.sh $(@D) requirements/$(@F).txt
 
-.venv/bin/python .venv-engine/bin/python:
+.venv/bin/python .venv-engine/bin/python .venv-checks/bin/python:
 	@tools/environment.sh $(@D:/bin=)
 
 .venv/run: requirements/run.txt .venv/sources
@@ -191,6 +198,9 @@ install = tools/environment.sh $(@D) requirements/$(@F).txt
 	@$(install) && touch .venv/run .venv/demo $@
 
 .venv-engine/engine: requirements/engine.txt | .venv-engine/bin/python
+	@$(install) && touch $@
+
+.venv-checks/checks: requirements/checks.txt | .venv-checks/bin/python
 	@$(install) && touch $@
 
 .PHONY: always
