@@ -67,6 +67,18 @@ def reverse_lines(  # noqa: PLR0913  a decision and the order's own history
     )
 
 
+def units_that_earned(
+    accrued: Accrued, quantities: Mapping[str, int] | None
+) -> Mapping[str, int] | None:
+    """Return of the units that are gone those of lines that had earned: shops add lines to orders
+    afterwards. As given when none of the lines is known, which is no edit but a mistake."""
+    if quantities is None:
+        return None
+    bought = {line.line_id for line in accrued.lines or ()}
+    known = {name: units for name, units in quantities.items() if name in bought}
+    return known or quantities
+
+
 def _points_of_units(
     bought: Sequence[LinePoints],
     earlier: Sequence[PointsReversed],

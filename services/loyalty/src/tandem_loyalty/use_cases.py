@@ -322,7 +322,8 @@ def reverse_order(  # noqa: PLR0913
 ) -> Outcome:
     """Take back what lines of an order have earned; all that is left without `quantities`.
 
-    One effect for each reversal id. Raises OrderNotAccrued, ReturnExceedsPurchase, UnknownLine.
+    One effect for each reversal id. Raises OrderNotAccrued, ReturnExceedsPurchase, and UnknownLine
+    when none of the lines has earned.
     """
     earned = store.stored(earned_key(order_id))
     if earned is None:
@@ -332,8 +333,9 @@ def reverse_order(  # noqa: PLR0913
     def decide(draft: Draft) -> AccountFact:
         accrued, earlier = store.order_history(order_id)
         floor = store.pinned_program(accrued).limits.negative_floor
+        units = reversals.units_that_earned(accrued, quantities)
         return reversals.reverse_lines(
-            draft, accrued, earlier, reversal_id, quantities, occurred_at, floor
+            draft, accrued, earlier, reversal_id, units, occurred_at, floor
         )
 
     return _write(store, earned.subject, key, origin, now, decide)
