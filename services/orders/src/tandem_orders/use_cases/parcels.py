@@ -121,7 +121,9 @@ def register(  # noqa: PLR0913
         key = registered_key(
             shipment_id, link.order_id if link else None, link.fulfillment_id if link else None
         )
-        recorded, claimed = store.table.get(key, creation_key(origin.callers_key))
+        claim = [creation_key(origin.callers_key)] if origin.key else []
+        recorded, *found = store.table.get(key, *claim)
+        claimed = next(iter(found), None)
         if claimed and claimed["created"] != shipment_id and claimed["request"] == origin.request:
             # The number has been given out again since, and the answer is about the first parcel.
             (recorded,) = store.table.get(Key(shipment_key(str(claimed["created"])).pk, key.sk))
