@@ -18,6 +18,8 @@ MODULES = sorted(
     for module in ROOT.glob(f"{folder}/**/*.py")
 )
 LOCKS = sorted([*ROOT.glob("requirements/*.txt"), *ROOT.glob("services/*/requirements.txt")])
+# Environments of their own: nothing of them is shipped.
+APART = {"checks.txt", "dev.txt", "engine.txt"}
 EDGES = {"__init__", "main", "routes", "consumers", "use_cases", "store", "settings", "secrets"}
 # The authorizer is an edge and nothing else.
 WITH_DOMAIN = [service for service in SERVICES if service.name != "authorizer"]
@@ -121,9 +123,7 @@ def test_requirements_carry_hashes_and_no_address(lock: Path) -> None:
     assert len(list(pins(lock))) == len(re.findall(r"^[^\s#].*\\\n +--hash=sha256:", text, re.M))
 
 
-@pytest.mark.parametrize(
-    "lock", [lock for lock in LOCKS if lock.name not in {"dev.txt", "engine.txt"}], ids=name
-)
+@pytest.mark.parametrize("lock", [lock for lock in LOCKS if lock.name not in APART], ids=name)
 def test_what_is_tested_is_what_is_shipped(lock: Path) -> None:
     tested = dict(pins(ROOT / "requirements/dev.txt"))
     assert {pin: tested.get(pin[0]) for pin in pins(lock) if tested.get(pin[0]) != pin[1]} == {}
