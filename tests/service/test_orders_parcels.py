@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from tandem_core.clock import rfc3339
-from tests.service.orders_service import Orders, units
+from tandem_orders import consumers
+from tandem_orders.carriers import rows
+from tests.service.orders_service import Orders, rules, units
 from tests.service.sender_payloads import (
     Scan,
     aftership,
@@ -23,6 +25,8 @@ from tests.service.sender_payloads import (
     on_the_van,
     picked_up,
     shippo,
+    square_event,
+    square_order,
     turned_back,
 )
 from tests.service.table_contents import contents, nothing_changes
@@ -128,11 +132,10 @@ def test_a_delivery_that_is_retracted_opens_the_order_until_it_arrives_again(
 def test_a_delivered_parcel_that_a_carrier_takes_back_completes_the_order_twice(
     orders: Orders,
 ) -> None:
-    """By a carrier's own code for it: DPD's, passed on by its poller."""
-    from tandem_orders.carriers import rows  # noqa: PLC0415  only this test looks codes up
-
-    codes = [(name, code) for name in ("ups", "dpd", "fedex", "usps", "dhl_express")
-             for code, row in rows(name).items() if row.get("reversal")]  # fmt: skip
+    names = ("ups", "dpd", "fedex", "usps", "dhl_express")
+    codes = [
+        (name, code) for name in names for code, row in rows(name).items() if row.get("reversal")
+    ]
     assert codes, "no carrier has a code that takes a delivery back"
     carrier, code = codes[0]
     order_id = shipped(orders, [{"carrier": carrier, "tracking_number": "R1"}])
@@ -273,25 +276,29 @@ def test_a_parcel_that_falls_silent_is_told_of_once(orders: Orders) -> None:
     assert orders.milestones() == ["order_placed", "picked_up"]
 
 
-def test_a_parcel_that_was_packed_by_a_shop_is_known_before_it_is_shipped(orders: Orders) -> None:
-    from tests.service.sender_payloads import (  # noqa: PLC0415  of this test alone
-        shopify_fulfillment,
-        shopify_order,
-    )
-
-    orders.said("shopify", shopify_order(), "orders/create")
+def test_a_parcel_that_a_shop_has_only_packed_is_followed_from_its_first_scan(
+    orders: Orders,
+) -> None:
+    sent: Any = {"uid": "s1", "type": "SHIPMENT", "state": "PROPOSED", "shipment_details": {}}
+    proposed = square_order(fulfillments=[sent])
+    orders.said("square", square_event("order.updated", "1", {"order": proposed}))
     orders.pump()
-    packed = shopify_fulfillment(status="pending", tracking_numbers=[NUMBER])
-    orders.said("shopify", {**packed, "tracking_numbers": []}, "fulfillments/create")
+    details = {"carrier": "UPS", "tracking_number": NUMBER}
+    packed = {**sent, "state": "PREPARED", "shipment_details": details}
+    later = square_order(fulfillments=[packed], updated_at="2026-03-10T08:30:00Z")
+    orders.said("square", square_event("order.updated", "2", {"order": later}))
     orders.pump()
-    later = {**packed, "status": "open", "updated_at": "2026-03-10T12:30:00+01:00"}
-    orders.said("shopify", later, "fulfillments/update")
-    orders.pump()
-    scanned(orders, picked_up())
-
-    query = {"source": "shopify", "external_id": "450789469"}
+    query = {"source": "square", "external_id": "SQ1"}
     (order,) = orders.call("GET", "/orders", query=query).body["orders"]
-    assert [one["state"] for one in order["fulfillments"]] == ["shipped"]
+    assert order["fulfillments"][0]["state"] == "packed"
+
+    scanned(orders, picked_up())
+    assert state(orders, order["id"]) == ("in_progress", "shipped", ["picked_up"])
+
+
+def test_every_event_that_a_consumer_knows_reaches_it(orders: Orders) -> None:
+    assert orders.published == {}
+    assert set(rules()["consume"]["detail-type"]) == set(consumers._HANDLERS)
 
 
 def test_what_a_parcel_costs_to_write_does_not_grow_with_its_history(orders: Orders) -> None:

@@ -195,6 +195,8 @@ _HANDLERS: Mapping[str, Callable[[Store, Envelope, datetime], None]] = {
     "order.placed": on_order_placed,
     "fulfillment.created": on_fulfillment,
     "fulfillment.updated": on_fulfillment,
+    "fulfillment.allocated": on_fulfillment,
+    "fulfillment.packed": on_fulfillment,
     "fulfillment.shipped": on_fulfillment,
     "fulfillment.delivered": on_fulfillment,
     "pickup.created": on_fulfillment,
