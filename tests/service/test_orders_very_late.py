@@ -40,6 +40,7 @@ def test_a_redaction_that_is_replayed_leaves_who_came_back_alone(orders: Orders)
         "shop_id": 7,
         "customer": {"id": 5, "email": "ada@example.org"},
         "orders_to_redact": [1],
+        "shop_domain": "shop.example",
     }
     message_id = orders.said("shopify", redaction, "customers/redact")
     orders.pump()

@@ -546,6 +546,7 @@ def test_a_customer_is_to_be_forgotten() -> None:
             "shop_id": 1,
             "customer": {"id": 5, "email": "ada@example.com", "phone": None},
             "orders_to_redact": [BIG, 2],
+            "shop_domain": "shop.example",
         }
     )
     headers = {"x-shopify-triggered-at": "2026-03-29T18:00:27.877041743Z"}
@@ -1353,3 +1354,8 @@ def test_a_topic_without_a_reader_is_refused() -> None:
 
 def test_a_channel_nobody_knows_is_the_shop_itself() -> None:
     assert channel_named("of another year") == "web"
+
+
+def test_no_other_body_passes_for_an_order_to_forget_somebody() -> None:
+    with pytest.raises(Unparseable):
+        shopify.parse("customers/redact", {}, encoded(shopify_order()))

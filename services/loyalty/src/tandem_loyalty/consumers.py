@@ -172,7 +172,7 @@ def on_order_cancelled(store: Store, envelope: Envelope, now: datetime) -> None:
         store,
         order.order_id,
         f"cancellation:{order.cancellation_id or whole}",
-        order.lines,
+        None if order.whole else order.lines,
         order.cancelled_at,
         envelope,
         now,

@@ -311,11 +311,15 @@ class HeardQuantity(Heard):
 
 
 class OrderCancelled(Heard):
-    """`order.cancelled`: the lines that are cancelled, or, without any, the whole order."""
+    """`order.cancelled`: the lines that are cancelled, or, without any, the whole order.
+
+    `whole` says that nothing is left of it, also of lines that were added after it had earned.
+    """
 
     order_id: Reference
     cancellation_id: Reference | None = None
     cancelled_at: GivenInstant | None = None
+    whole: bool = False
     lines: tuple[HeardQuantity, ...] | None = None
 
 

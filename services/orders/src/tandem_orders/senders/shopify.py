@@ -442,6 +442,8 @@ def _shop_currency(refund: Fields) -> str | None:
 
 
 def _redaction(request: Fields, headers: Headers) -> list[Message]:
+    # The topic is not signed: no other signed body may be passed off as this one.
+    request.required_reference("shop_domain")
     customer = request.inside("customer")
     triggered = Fields({"triggered-at": _header(headers, "triggered-at")})
     return [
