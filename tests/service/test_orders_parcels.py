@@ -99,6 +99,19 @@ def test_a_delivery_is_not_left_by_late_scans(orders: Orders) -> None:
     assert orders.milestones().count("delivered") == 1
 
 
+def test_the_order_arrived_when_its_parcel_first_did_whichever_scan_was_told_first(
+    orders: Orders,
+) -> None:
+    order_id = shipped(orders)
+    scanned(orders, picked_up(), delivered(7))
+    assert orders.order(order_id)["completed_at"] == rfc3339(at(hours=7))
+
+    scanned(orders, picked_up(), delivered(5), delivered(7))
+    order = orders.order(order_id)
+    assert order["completed_at"] == rfc3339(at(hours=5))
+    assert order["fulfillments"][0]["delivered_at"] == rfc3339(at(hours=5))
+
+
 def test_what_goes_back_to_its_sender_is_returned_and_can_be_sent_again(orders: Orders) -> None:
     order_id = shipped(orders)
     scanned(orders, picked_up(), on_the_van())

@@ -140,7 +140,7 @@ def hear(store: Store, envelope: Envelope, now: datetime) -> None:
 def on_shipment(store: Store, envelope: Envelope, now: datetime) -> None:
     """Let the orders of a parcel know where it is."""
     told = contracts.ShipmentHeard.model_validate(envelope.data)
-    if told.changed or envelope.type == "shipment.registered":
+    if told.moves_orders or envelope.type == "shipment.registered":
         for order_id in told.order_ids:
             orders.reflect_parcel(store, order_id, told.shipment_id, envelope.origin(), now)
     if envelope.data.get("unmapped"):

@@ -478,10 +478,22 @@ class FulfillmentHeard(Heard):
     parcels: tuple[Parcel, ...] = ()
 
 
+class HeardScan(Heard):
+    occurred_at: Instant | None = None
+
+
 class ShipmentHeard(Heard):
     shipment_id: str
     order_ids: tuple[str, ...] = ()
     changed: bool = False
+    delivered_at: Instant | None = None
+    scan: HeardScan | None = None
+
+    @property
+    def moves_orders(self) -> bool:
+        """Tell whether orders must look: at a new status, or at earlier evidence of a delivery."""
+        evidence = self.scan.occurred_at if self.scan else None
+        return self.changed or (evidence is not None and evidence == self.delivered_at)
 
 
 class AccountEnrolled(Heard):

@@ -113,11 +113,18 @@ class Draft:
     def settle(self) -> None:
         """Write down that all has arrived, or that it has not after all."""
         order = self.placed
-        if order.status == "completed" and order.completed_at is None:
+        unwritten = order.completed_at is None or _arrived_before(order)
+        if order.status == "completed" and unwritten:
             arrived = order.arrived_at or self.now
             self.record(OrderCompleted(**self.about(arrived), completed_at=arrived))
         elif order.status != "completed" and order.completed_at is not None:
             self.record(OrderUpdated(**self.about(self.now), reopened=True))
+
+
+def _arrived_before(order: Order) -> bool:
+    """Tell whether evidence has come that the last unit arrived earlier than was written down."""
+    arrived, completed = order.arrived_at, order.completed_at
+    return arrived is not None and completed is not None and arrived < completed
 
 
 def order_id_of(source: str, external_id: str) -> str:
