@@ -335,7 +335,7 @@ WRONG: list[tuple[str, str, list[Any]]] = [
     (PLACE, "tenders", [None, {}, [{"type": "card", "paid": LINE["paid"]}] * 21]),
     (PLACE, "tenders.0.paid.currency", ["USD"]),
     (PLACE, "customer", [None, [], "cus_1", {"customer_id": ""}]),
-    (PLACE, "promised_by", ["", "14.03.2026", "2026-02-30", 1]),
+    (PLACE, "promised_by", ["", "14.03.2026", "2026-02-30", "2026-02-14Tea", 1]),
     (PLACE, "destination", [[], "Köln", {"country": "Germany"}]),
     (CANCEL, "reason", ["", None, 1, "x" * 257]),
     (CANCEL, "lines", [[], {}, "1"]),

@@ -500,3 +500,8 @@ def test_everything_that_is_stored_of_orders_is_chained(orders: Orders) -> None:
     for subject in {entry.subject for entry in orders.journal()}:
         orders.entries(subject)
     assert all(pk for pk, _ in contents(orders))
+
+
+def test_a_promise_is_a_day_also_when_it_is_told_as_a_time(orders: Orders) -> None:
+    order_id = orders.placed(promised_by="2026-03-14T23:30:00-05:00")
+    assert orders.order(order_id)["promised_by"] == "2026-03-14"

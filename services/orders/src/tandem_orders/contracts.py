@@ -5,10 +5,10 @@ Requests refuse fields they do not know; events of other services are read toler
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from tandem_core.clock import GivenInstant, Instant
@@ -36,6 +36,19 @@ from tandem_orders.texts import Language
 
 Limit = Annotated[int, Field(ge=1, le=200), EXACT_INTEGER]
 LimitText = Annotated[int, Field(ge=1, le=200)]
+
+
+def _day_of(value: Any) -> Any:
+    """Take the day of a time as it is written: a promise is for a day where it is kept."""
+    if not isinstance(value, str) or value[10:11] not in ("T", "t"):
+        return value
+    try:
+        return datetime.fromisoformat(value).date()
+    except ValueError:
+        return value
+
+
+Day = Annotated[date, BeforeValidator(_day_of)]
 Cursor = Annotated[str, Field(min_length=1, max_length=512)]
 
 
@@ -70,7 +83,7 @@ class NewOrder(Strict):
     store_id: Reference | None = None
     terminal_id: Reference | None = None
     receipt_no: Reference | None = None
-    promised_by: date | None = None
+    promised_by: Day | None = None
     destination: Place | None = None
     language: Reference | None = None
 
