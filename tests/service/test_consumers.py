@@ -722,9 +722,8 @@ def test_a_schedule_that_slept_for_years_announces_everything_in_its_order(
 def test_more_accounts_than_one_page_are_all_announced(
     loyalty: Loyalty, handlers: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tandem_loyalty.store.DUE_SHARDS", 1)
-    monkeypatch.setattr(consumers, "DUE_SHARDS", 1)
-    monkeypatch.setattr("tandem_loyalty.store.DUE_PAGE", 2)
+    monkeypatch.setattr("tandem_core.due.DUE_SHARDS", 1)
+    monkeypatch.setattr("tandem_core.due._PAGE", 2)
     accounts = [loyalty.enrol() for _ in range(5)]
     for account_id in accounts:
         loyalty.buy(account_id, 5000, f"ord_{account_id}", channel="web")
@@ -737,9 +736,8 @@ def test_more_accounts_than_one_page_are_all_announced(
 def test_accounts_with_nothing_to_announce_do_not_keep_the_schedule_busy(
     loyalty: Loyalty, handlers: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tandem_loyalty.store.DUE_SHARDS", 1)
-    monkeypatch.setattr(consumers, "DUE_SHARDS", 1)
-    monkeypatch.setattr("tandem_loyalty.store.DUE_PAGE", 2)
+    monkeypatch.setattr("tandem_core.due.DUE_SHARDS", 1)
+    monkeypatch.setattr("tandem_core.due._PAGE", 2)
     for number in range(5):
         loyalty.enrol(customer_id=f"cus_{number}")
         loyalty.hear("order.placed", order(f"ord_{number}", [5000], customer_id=f"cus_{number}"))

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tandem_loyalty.store import DUE_SHARDS, POINTER_COPIES
+from tandem_core.due import DUE_SHARDS
+from tandem_loyalty.store import POINTER_COPIES
 from tools.cost import model
 from tools.cost.measured import Benchmarks
 from tools.cost.model import Work

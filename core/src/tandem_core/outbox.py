@@ -7,14 +7,18 @@ whatever PutEvents did not take is reported back to the stream, which delivers i
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tandem_core.aws import make_client
+from tandem_core.clock import rfc3339
 from tandem_core.events import envelope_json
 from tandem_core.journal import Entry, entry_of
 from tandem_core.logs import logger
+from tandem_core.settings import service_settings
 from tandem_core.table import Item, Table
 
 if TYPE_CHECKING:
@@ -96,10 +100,28 @@ class Outbox:
                 break
         return published, start
 
+    def replay_request(self, table: Table, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Serve a replay function: {since, cursor?} -> {published, cursor?}.
+
+        Raises ValueError for a time without an offset.
+        """
+        start = json.loads(event["cursor"]) if event.get("cursor") else None
+        since = datetime.fromisoformat(event["since"])
+        if since.tzinfo is None:
+            raise ValueError("since needs an offset, such as 2026-11-22T09:30:00Z")
+        published, next_key = self.replay(table, rfc3339(since), start)
+        return {"published": published, **({"cursor": json.dumps(next_key)} if next_key else {})}
+
     def _events(self) -> EventBridgeClient:
         if self._client is None:
             self._client = _events_client()
         return self._client
+
+
+def service_outbox() -> Outbox:
+    """Return the outbox of the service that the environment names."""
+    settings = service_settings()
+    return Outbox(settings.bus, f"tandem.{settings.service}")
 
 
 def _batches(pairs: Sequence[tuple[Entry, str]]) -> Iterator[list[tuple[Entry, str]]]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tandem_core.aws import make_client
+from tandem_core.events import Envelope
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -38,6 +40,11 @@ def handle_each(
             logger().exception("message failed", extra={"message_id": record["messageId"]})
             failures.append({"itemIdentifier": record["messageId"]})
     return {"batchItemFailures": failures}
+
+
+def envelope_in(record: Mapping[str, Any]) -> Envelope:
+    """Return the event that a message of a rule's queue carries. Raises a validation error."""
+    return Envelope.model_validate(json.loads(record["body"])["detail"])
 
 
 def hide_until(record: Mapping[str, Any], instant: datetime, now: datetime) -> None:

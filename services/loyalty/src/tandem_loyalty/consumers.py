@@ -6,49 +6,39 @@ and handled when the cause arrives; the check after parking closes the gap betwe
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from itertools import chain
 from typing import Any
 
 from chalice.app import Blueprint
 from pydantic import ValidationError
 
 from tandem_core import startup
-from tandem_core.clock import rfc3339, utc_now
+from tandem_core.clock import utc_now
+from tandem_core.due import while_there_is_time
 from tandem_core.events import Envelope
 from tandem_core.identifiers import Identifier
 from tandem_core.logs import logger
-from tandem_core.outbox import Outbox
-from tandem_core.queues import handle_each, hide_until
-from tandem_core.settings import service_settings
+from tandem_core.outbox import service_outbox
+from tandem_core.queues import envelope_in, handle_each, hide_until
 from tandem_loyalty import contracts, use_cases
 from tandem_loyalty.purchases import Purchase
-from tandem_loyalty.store import DUE_SHARDS, Store, store
+from tandem_loyalty.store import Store, store
 from tandem_loyalty.use_cases import OrderAlreadyAccrued, OrderNotAccrued
 
 blueprint = Blueprint(__name__)
-
-_MILLISECONDS_TO_FINISH = 30_000
 
 
 @blueprint.lambda_function(name="relay")
 def relay(event: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     """Stream of the table -> bus."""
-    return _outbox().relay(event)
+    return service_outbox().relay(event)
 
 
 @blueprint.lambda_function(name="replay")
 def replay(event: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     """Publish again what was recorded since: {since, cursor?} -> {published, cursor?}."""
-    start = json.loads(event["cursor"]) if event.get("cursor") else None
-    instant = datetime.fromisoformat(event["since"])
-    if instant.tzinfo is None:
-        raise ValueError("since needs an offset, such as 2026-11-22T09:30:00Z")
-    since = rfc3339(instant)
-    published, next_key = _outbox().replay(store().table, since, start)
-    return {"published": published, **({"cursor": json.dumps(next_key)} if next_key else {})}
+    return service_outbox().replay_request(store().table, event)
 
 
 @blueprint.lambda_function(name="consume")
@@ -56,7 +46,7 @@ def consume(event: Mapping[str, Any], _context: Any) -> Any:
     """Queue of events that are heard -> the function for their type."""
 
     def handle(record: Mapping[str, Any]) -> None:
-        hear(store(), Envelope.model_validate(json.loads(record["body"])["detail"]), utc_now())
+        hear(store(), envelope_in(record), utc_now())
 
     return handle_each(event, handle)
 
@@ -66,7 +56,7 @@ def lapse(event: Mapping[str, Any], _context: Any) -> Any:
     """Queue of holds, delayed: write down those that have lapsed, and look again at the others."""
 
     def handle(record: Mapping[str, Any]) -> None:
-        envelope = Envelope.model_validate(json.loads(record["body"])["detail"])
+        envelope = envelope_in(record)
         heard = contracts.RedemptionHeard.model_validate(envelope.data)
         hide_until(record, heard.redemption.expires_at, utc_now())
         use_cases.lapse_hold(store(), heard.account_id, heard.redemption.id, utc_now())
@@ -79,8 +69,7 @@ def announce(_event: Mapping[str, Any], context: Any) -> dict[str, int]:
     """Schedule: announce what has become due, account by account, while there is time."""
     counts = {"accounts": 0, "facts": 0, "failed": 0}
     now = utc_now()
-    due = chain.from_iterable(store().due(shard, now) for shard in range(DUE_SHARDS))
-    for account_id in due:
+    for account_id in while_there_is_time(store().due(now), context):
         counts["accounts"] += 1
         try:
             counts["facts"] += use_cases.announce(store(), account_id, now)
@@ -88,8 +77,6 @@ def announce(_event: Mapping[str, Any], context: Any) -> dict[str, int]:
             # One account that cannot be announced must not silence the others.
             logger().exception("account not announced", extra={"account_id": account_id})
             counts["failed"] += 1
-        if context and context.get_remaining_time_in_millis() < _MILLISECONDS_TO_FINISH:
-            break
     return counts
 
 
@@ -239,11 +226,6 @@ def _identifiers(customer: contracts.HeardCustomer) -> tuple[Identifier, ...]:
             except ValidationError:
                 logger().info("contact not usable", extra={"kind": kind})
     return tuple(found)
-
-
-def _outbox() -> Outbox:
-    settings = service_settings()
-    return Outbox(settings.bus, f"tandem.{settings.service}")
 
 
 _HANDLERS: Mapping[str, Callable[[Store, Envelope, datetime], None]] = {

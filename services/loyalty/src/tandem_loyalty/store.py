@@ -38,6 +38,7 @@ from typing import NamedTuple
 from pydantic import TypeAdapter
 
 from tandem_core.clock import rfc3339
+from tandem_core.due import due_attributes, due_heads
 from tandem_core.identifiers import Identifier
 from tandem_core.journal import (
     Claim,
@@ -72,8 +73,6 @@ from tandem_loyalty.purchases import Purchase
 
 SNAPSHOT_EVERY = 32
 POINTER_COPIES = 8
-DUE_SHARDS = 16
-DUE_PAGE = 200
 GUEST_DAYS = 180
 # Longer than a guest's purchase is kept, so that what has happened to it is not forgotten first.
 PARKED_DAYS = 400
@@ -360,20 +359,10 @@ class Store:
 
         return list(every_page(read, _MAX_PAGES))
 
-    def due(self, shard: int, now: datetime) -> Iterator[str]:
-        """Yield the accounts of a shard that may have something to announce."""
-
-        def read(start: Item | None) -> Page:
-            return self.table.query(
-                "due_shard = :shard AND due_at <= :now",
-                {":shard": f"{shard:02d}", ":now": rfc3339(now)},
-                index="due",
-                limit=DUE_PAGE,
-                start=start,
-            )
-
-        for item in every_page(read, _MAX_PAGES):
-            yield str(item["pk"]).removeprefix("ACC#")
+    def due(self, now: datetime) -> Iterator[str]:
+        """Yield the accounts that may have something to announce."""
+        for key in due_heads(self.table, now):
+            yield key.pk.removeprefix("ACC#")
 
     def nothing_due(self, head: Head, draft: Draft) -> None:
         """Move an account on in the index `due`: what it waited for there was undone."""
@@ -501,8 +490,7 @@ def _due_index(head: Head, draft: Draft, *, announced: bool) -> dict[str, Value]
     known = str(head.indexes.get("due_at", ""))
     if known and not announced:
         text = min(known, text) if text else known
-    shard = _shard(head.subject, DUE_SHARDS)
-    return {"due_shard": f"{shard:02d}", "due_at": text} if text else {}
+    return due_attributes(head.subject, text)
 
 
 def _stored(item: Item) -> Stored:

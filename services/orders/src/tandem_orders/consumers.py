@@ -6,48 +6,39 @@ the look after waiting closes the gap between the two.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from itertools import chain
 from typing import Any
 
 from chalice.app import Blueprint
 from pydantic import ValidationError
 
 from tandem_core import startup
-from tandem_core.clock import rfc3339, utc_now
+from tandem_core.clock import utc_now
+from tandem_core.due import while_there_is_time
 from tandem_core.events import Envelope
 from tandem_core.identifiers import Identifier
 from tandem_core.logs import count, logger
-from tandem_core.outbox import Outbox
-from tandem_core.queues import handle_each
-from tandem_core.settings import service_settings
+from tandem_core.outbox import service_outbox
+from tandem_core.queues import envelope_in, handle_each
 from tandem_orders import contracts
 from tandem_orders.secrets import public_url, tracking_secrets
-from tandem_orders.store import DUE_SHARDS, MessageNotFound, OrderNotFound, Store, store
+from tandem_orders.store import MessageNotFound, OrderNotFound, Store, store
 from tandem_orders.use_cases import customers, inbox, orders, parcels
 
 blueprint = Blueprint(__name__)
-
-_MILLISECONDS_TO_FINISH = 30_000
 
 
 @blueprint.lambda_function(name="relay")
 def relay(event: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     """Stream of the table -> bus."""
-    return _outbox().relay(event)
+    return service_outbox().relay(event)
 
 
 @blueprint.lambda_function(name="replay")
 def replay(event: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     """Publish again what was recorded since: {since, cursor?} -> {published, cursor?}."""
-    start = json.loads(event["cursor"]) if event.get("cursor") else None
-    instant = datetime.fromisoformat(event["since"])
-    if instant.tzinfo is None:
-        raise ValueError("since needs an offset, such as 2026-11-22T09:30:00Z")
-    published, next_key = _outbox().replay(store().table, rfc3339(instant), start)
-    return {"published": published, **({"cursor": json.dumps(next_key)} if next_key else {})}
+    return service_outbox().replay_request(store().table, event)
 
 
 @blueprint.lambda_function(name="normalise")
@@ -55,7 +46,7 @@ def normalise(event: Mapping[str, Any], _context: Any) -> Any:
     """Queue of messages that were kept -> what they mean."""
 
     def handle(record: Mapping[str, Any]) -> None:
-        told = contracts.WebhookReceived.model_validate(_envelope(record).data)
+        told = contracts.WebhookReceived.model_validate(envelope_in(record).data)
         try:
             outcome = inbox.normalise(store(), told.message_id, utc_now())
         except MessageNotFound:
@@ -72,7 +63,7 @@ def consume(event: Mapping[str, Any], _context: Any) -> Any:
     """Queue of events that are heard -> the function for their type."""
 
     def handle(record: Mapping[str, Any]) -> None:
-        hear(store(), _envelope(record), utc_now())
+        hear(store(), envelope_in(record), utc_now())
 
     return handle_each(event, handle)
 
@@ -82,7 +73,7 @@ def chronicle(event: Mapping[str, Any], _context: Any) -> Any:
     """Queue of every service's events -> the timelines of those they concern."""
 
     def handle(record: Mapping[str, Any]) -> None:
-        customers.chronicle(store(), _envelope(record))
+        customers.chronicle(store(), envelope_in(record))
 
     return handle_each(event, handle)
 
@@ -93,7 +84,7 @@ def notify(event: Mapping[str, Any], _context: Any) -> Any:
 
     def handle(record: Mapping[str, Any]) -> None:
         links = customers.Links(public_url(), tracking_secrets())
-        customers.notify(store(), _envelope(record), links, utc_now())
+        customers.notify(store(), envelope_in(record), links, utc_now())
 
     return handle_each(event, handle)
 
@@ -103,8 +94,7 @@ def watch(_event: Mapping[str, Any], context: Any) -> dict[str, int]:
     """Schedule: parcels without a scan, pickups that wait too long, while there is time."""
     counts = {"seen": 0, "failed": 0}
     now = utc_now()
-    due = chain.from_iterable(store().due(shard, now) for shard in range(DUE_SHARDS))
-    for key in due:
+    for key in while_there_is_time(store().due(now), context):
         counts["seen"] += 1
         try:
             kind, _, subject = key.pk.partition("#")
@@ -113,8 +103,6 @@ def watch(_event: Mapping[str, Any], context: Any) -> dict[str, int]:
             # One that cannot be looked at must not hide the others.
             logger().exception("not watched", extra={"key": key.pk})
             counts["failed"] += 1
-        if context and context.get_remaining_time_in_millis() < _MILLISECONDS_TO_FINISH:
-            break
     return counts
 
 
@@ -179,15 +167,6 @@ def _identifier(raw: Any) -> Identifier | None:
         return Identifier.model_validate(raw)
     except ValidationError:
         return None
-
-
-def _envelope(record: Mapping[str, Any]) -> Envelope:
-    return Envelope.model_validate(json.loads(record["body"])["detail"])
-
-
-def _outbox() -> Outbox:
-    settings = service_settings()
-    return Outbox(settings.bus, f"tandem.{settings.service}")
 
 
 _HANDLERS: Mapping[str, Callable[[Store, Envelope, datetime], None]] = {
