@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tandem_orders import ordering
+from tandem_orders import merging, ordering
 from tandem_orders.fulfillments import (
     TRANSITIONS,
     FulfillmentState,
@@ -173,7 +173,7 @@ def test_nothing_is_handed_over_for_a_wrong_code(shown: Handover) -> None:
 def test_a_pickup_that_a_shop_made_ready_has_no_code_that_nothing_could_match() -> None:
     draft = placed()
     told = shipped(state="ready", type="pickup")
-    ordering.merge_fulfillment(draft, told, {})
+    merging.merge_fulfillment(draft, told, {})
     (one,) = draft.placed.fulfillments
     assert (one.state, one.pickup_code) == ("ready", None)
     for shown in (Handover(), Handover(""), Handover("None")):
@@ -189,7 +189,7 @@ def test_an_order_has_at_most_fifty_fulfilments() -> None:
     with pytest.raises(ordering.TooManyFulfillments):
         ordering.fulfil(draft, "ful_x", "ship", units(1), [], None, NOW)
     told = len(draft.facts)
-    ordering.merge_fulfillment(draft, shipped("f9", 1), {})
+    merging.merge_fulfillment(draft, shipped("f9", 1), {})
     ordering.attach(draft, parcel(0), NOW)
     # The parcel found room in one that is there; the shop's did not.
     assert len(draft.facts) == told + 1
@@ -201,30 +201,30 @@ def test_an_order_has_at_most_fifty_fulfilments() -> None:
 
 def test_units_that_came_back_before_anybody_said_that_they_were_sent_are_counted_once() -> None:
     draft = placed()
-    ordering.merge_refund(draft, refund("r1", (2, "return")))
+    merging.merge_refund(draft, refund("r1", (2, "return")))
     assert counted(draft) == (0, 2, 2, 2)
 
-    ordering.merge_fulfillment(draft, shipped(count=3), {})
+    merging.merge_fulfillment(draft, shipped(count=3), {})
     assert counted(draft) == (0, 3, 2, 2)
     assert "has_return" in draft.placed.flags
 
 
 def test_a_fulfilment_that_was_cancelled_before_it_was_reported_is_cancelled() -> None:
     draft = placed()
-    ordering.merge_fulfillment(draft, shipped(state="cancelled", hours=2), {})
-    ordering.merge_fulfillment(draft, shipped(state="shipped", hours=1), {})
+    merging.merge_fulfillment(draft, shipped(state="cancelled", hours=2), {})
+    merging.merge_fulfillment(draft, shipped(state="shipped", hours=1), {})
     assert counted(draft) == (0, 0, 0, 0)
     assert [one.state for one in draft.placed.fulfillments] == ["cancelled"]
 
-    ordering.merge_fulfillment(draft, shipped("f2", hours=3), {})
+    merging.merge_fulfillment(draft, shipped("f2", hours=3), {})
     assert counted(draft) == (0, 3, 0, 0)
 
 
 def test_within_one_report_what_is_cancelled_leaves_its_units_to_the_rest() -> None:
     draft = placed()
-    ordering.merge_fulfillment(draft, shipped("f2"), {})
+    merging.merge_fulfillment(draft, shipped("f2"), {})
     again = (shipped("f1", hours=1), shipped("f2", state="cancelled", hours=2))
-    ordering.merge(draft, report(fulfillments=again), {})
+    merging.merge(draft, report(fulfillments=again), {})
     states = {one.external_id: one.state for one in draft.placed.fulfillments}
     assert states == {"f1": "shipped", "f2": "cancelled"}
     assert counted(draft) == (0, 3, 0, 0)
@@ -233,28 +233,28 @@ def test_within_one_report_what_is_cancelled_leaves_its_units_to_the_rest() -> N
 def test_a_line_that_a_report_names_twice_is_added_up() -> None:
     draft = placed()
     twice = tuple(QuantityReport(line_id="1", quantity=count) for count in (1, 1))
-    ordering.merge_fulfillment(draft, shipped(lines=twice), {})
+    merging.merge_fulfillment(draft, shipped(lines=twice), {})
     assert counted(draft)[1] == 2
-    ordering.merge_refund(draft, refund("r1", (1, "return"), (1, "return")))
+    merging.merge_refund(draft, refund("r1", (1, "return"), (1, "return")))
     assert counted(draft) == (0, 2, 2, 2)
-    ordering.merge_refund(draft, refund("r2", (1, "cancel"), (1, "cancel")))
+    merging.merge_refund(draft, refund("r2", (1, "cancel"), (1, "cancel")))
     assert counted(draft) == (1, 2, 2, 2)
 
 
 def test_units_edited_away_and_units_refunded_unsent_are_both_cancelled() -> None:
     draft = placed()
     told = report(gone=1, refunds=(refund("r1", (1, "cancel")),), updated_at=NOW)
-    ordering.merge(draft, told, {})
+    merging.merge(draft, told, {})
     assert counted(draft) == (2, 0, 0, 0)
     before = len(draft.facts)
-    ordering.merge(draft, told, {})
+    merging.merge(draft, told, {})
     assert len(draft.facts) == before
 
 
 def test_money_for_units_that_are_kept_moves_none() -> None:
     draft = placed()
-    ordering.merge_fulfillment(draft, shipped(), {})
-    ordering.merge_refund(draft, refund("r1", (2, "keep")))
+    merging.merge_fulfillment(draft, shipped(), {})
+    merging.merge_refund(draft, refund("r1", (2, "keep")))
     assert counted(draft) == (0, 3, 0, 0)
     assert draft.placed.refunds == ("shop:r1",)
 
@@ -265,7 +265,7 @@ def test_a_shop_that_names_lines_and_units_that_we_do_not_know_moves_what_we_kno
         QuantityReport(line_id="1", quantity=9),
         QuantityReport(line_id="unknown", quantity=1),
     )
-    ordering.merge_fulfillment(draft, shipped(lines=lines), {})
+    merging.merge_fulfillment(draft, shipped(lines=lines), {})
     assert counted(draft) == (0, 3, 0, 0)
 
 
@@ -289,7 +289,7 @@ def test_a_till_that_reports_all_of_a_sale_handed_over_reports_a_receipt(
     assert (draft.placed.completed_at is not None) == receipt
     before = len(draft.facts)
     if receipt:
-        ordering.merge(draft, told, {})
+        merging.merge(draft, told, {})
         assert [one.type for one in draft.facts[before:]] == []
         assert counted(draft) == (0, 3, 3, 0)
 
@@ -299,7 +299,7 @@ def test_a_report_with_other_names_for_its_lines_takes_none_away_however_often_i
     other = LineReport(line_id="x", sku="a", quantity=3)
     told = report(lines=(other,), updated_at=NOW + timedelta(hours=1))
     for _ in range(3):
-        ordering.merge(draft, told, {})
+        merging.merge(draft, told, {})
     assert [one.cancelled for one in draft.placed.counters.values()] == [0, 0]
 
 

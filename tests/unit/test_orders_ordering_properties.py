@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tandem_core.events import joined_objects
 from tandem_core.money import Money
 from tandem_core.problems import Problem
-from tandem_orders import ordering
+from tandem_orders import merging, ordering
 from tandem_orders.fulfillments import (
     ARRIVED,
     RELEASED,
@@ -33,7 +33,7 @@ from tandem_orders.messages import (
     QuantityReport,
     RefundLineReport,
     RefundReport,
-    TenderReport,
+    Tender,
 )
 from tandem_orders.order_facts import OrderCompleted, OrderPlaced, apply, fact_of, placed_order
 from tandem_orders.ordering import Draft
@@ -129,7 +129,7 @@ refund_reports = st.builds(
         ),
         max_size=3,
     ).map(tuple),
-    legs=st.just((TenderReport(type="card", paid=Money(amount=5, currency="EUR")),)),
+    legs=st.just((Tender(type="card", paid=Money(amount=5, currency="EUR")),)),
     occurred_at=moments,
 )
 
@@ -228,13 +228,13 @@ def _attach(draft: Draft, number: str) -> None:
 def _merge(draft: Draft, said: Any) -> None:
     match said:
         case OrderReport():
-            ordering.merge(draft, said, PARCELS)
+            merging.merge(draft, said, PARCELS)
         case FulfillmentReport():
-            ordering.merge_fulfillment(draft, said, PARCELS)
+            merging.merge_fulfillment(draft, said, PARCELS)
         case RefundReport():
-            ordering.merge_refund(draft, said)
+            merging.merge_refund(draft, said)
         case OrderStateReport():
-            ordering.merge_state(draft, said, PARCELS)
+            merging.merge_state(draft, said, PARCELS)
 
 
 def move(draft: Draft, position: int, state: Any) -> None:

@@ -28,7 +28,7 @@ from tandem_orders.messages import (
     QuantityReport,
     RefundLineReport,
     RefundReport,
-    TenderReport,
+    Tender,
     Unparseable,
 )
 from tandem_orders.places import Place
@@ -227,7 +227,7 @@ def test_an_order_of_a_shopify_shop() -> None:
                 paid=eur(3000),
             ),
         ),
-        tenders=(TenderReport(type="card", paid=eur(3590)),),
+        tenders=(Tender(type="card", paid=eur(3590)),),
         destination=Place(city="Wien", postal_code="1010", country="AT"),
         language="de-AT",
         source_state="paid/unfulfilled",
@@ -466,8 +466,8 @@ def test_a_refund_has_legs_by_means_of_payment() -> None:
         external_id=str(BIG + 4),
         lines=(RefundLineReport(line_id=str(BIG), quantity=1, kind="return"),),
         legs=(
-            TenderReport(type="card", paid=eur(750), reference="1"),
-            TenderReport(type="gift_card", paid=eur(250), reference="2"),
+            Tender(type="card", paid=eur(750), reference="1"),
+            Tender(type="gift_card", paid=eur(250), reference="2"),
         ),
         occurred_at=datetime(2026, 3, 9, 9, 0, 1, tzinfo=UTC),
     )
@@ -679,7 +679,7 @@ def test_an_order_of_a_woocommerce_shop_is_dated_in_utc() -> None:
                 paid=eur(500),
             ),
         ),
-        tenders=(TenderReport(type="card", paid=eur(1600)),),
+        tenders=(Tender(type="card", paid=eur(1600)),),
         destination=Place(city="San Francisco", region="CA", postal_code="94103", country="US"),
         source_state="processing",
     )
@@ -766,7 +766,7 @@ def test_a_refund_of_woocommerce_is_an_amount() -> None:
     (refund,) = woo(refunds=refunds).refunds
     assert refund.external_id == "731"
     assert refund.lines == ()
-    assert refund.legs == (TenderReport(type="card", paid=eur(950)),)
+    assert refund.legs == (Tender(type="card", paid=eur(950)),)
 
 
 def test_the_trial_of_a_saved_webhook_says_nothing() -> None:
@@ -912,7 +912,7 @@ def test_a_whole_order_of_square() -> None:
             paid=eur(1100),
         ),
     )
-    assert report.tenders == (TenderReport(type="card", paid=eur(1320), reference="t-1"),)
+    assert report.tenders == (Tender(type="card", paid=eur(1320), reference="t-1"),)
     (pickup,) = report.fulfillments
     assert (pickup.type, pickup.state) == ("pickup", "proposed")
     assert pickup.lines == (QuantityReport(line_id="li-1", quantity=2),)
@@ -963,7 +963,7 @@ def test_a_refund_of_square_goes_back_to_its_tender() -> None:
     }
     report = squared(refunds=[refund, refund | {"id": "r-2", "status": "PENDING"}])
     (only_one,) = report.refunds
-    assert only_one.legs == (TenderReport(type="card", paid=eur(300), reference="r-1"),)
+    assert only_one.legs == (Tender(type="card", paid=eur(300), reference="r-1"),)
 
 
 # Amazon

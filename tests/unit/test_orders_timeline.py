@@ -14,7 +14,7 @@ from tandem_core.events import Envelope
 from tandem_core.money import Money
 from tandem_loyalty.facts import FACTS as LOYALTY_FACTS
 from tandem_orders.fulfillments import FulfillmentState, FulfillmentType, LineQuantity, Parcel
-from tandem_orders.messages import Estimate
+from tandem_orders.messages import Estimate, Tender
 from tandem_orders.order_facts import FACTS as ORDER_FACTS
 from tandem_orders.order_facts import (
     FulfillmentChanged,
@@ -25,7 +25,7 @@ from tandem_orders.order_facts import (
     RefundLeg,
     RefundSucceeded,
 )
-from tandem_orders.orders import Customer, OrderLine, Tender
+from tandem_orders.orders import Customer, OrderLine
 from tandem_orders.places import Place
 from tandem_orders.readings import instant_of
 from tandem_orders.scans import Scan

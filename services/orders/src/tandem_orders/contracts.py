@@ -27,9 +27,9 @@ from tandem_orders.messages import (
     LineReport,
     OrderReport,
     ParcelReference,
-    TenderReport,
+    Tender,
 )
-from tandem_orders.orders import MAX_LINES, Customer, Flag, OrderStatus, Tender
+from tandem_orders.orders import MAX_LINES, Customer, Flag, OrderStatus
 from tandem_orders.places import Place
 from tandem_orders.statuses import Reason, ShipmentStatus
 from tandem_orders.texts import Language
@@ -116,7 +116,7 @@ class NewOrder(Strict):
             ),
             number=self.number,
             lines=tuple(LineReport(**line.model_dump()) for line in self.lines),
-            tenders=tuple(TenderReport(**tender.model_dump()) for tender in self.tenders),
+            tenders=self.tenders,
             store_id=store_id,
             terminal_id=terminal_id,
             receipt_no=self.receipt_no,

@@ -6,6 +6,8 @@ a report, not a command: it may be old, repeated, or about something not known y
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from datetime import date
 from typing import Annotated, Literal
 
@@ -18,6 +20,21 @@ from tandem_orders.places import Place
 from tandem_orders.scans import Scan
 
 Text = Annotated[str, Field(max_length=512)]
+# How units reach their customer, and how far they are, as far as senders tell.
+ReportedType = Literal["ship", "pickup", "in_store"]
+ReportedState = Literal[
+    "unfulfilled",
+    "allocated",
+    "packed",
+    "shipped",
+    "delivered",
+    "proposed",
+    "reserved",
+    "preparing",
+    "ready",
+    "collected",
+    "cancelled",
+]
 Units = Annotated[int, Field(ge=0, le=100_000)]
 
 
@@ -44,7 +61,9 @@ class LineReport(Strict):
     paid: Money | None = None
 
 
-class TenderReport(Strict):
+class Tender(Strict):
+    """A means of payment and what was paid with it. For points, `reference` is the redemption."""
+
     type: Reference
     paid: Money
     reference: Reference | None = None
@@ -71,20 +90,8 @@ class FulfillmentReport(Strict):
     source: Reference
     order_external_id: Reference
     external_id: Reference
-    type: Literal["ship", "pickup", "in_store"]
-    state: Literal[
-        "unfulfilled",
-        "allocated",
-        "packed",
-        "shipped",
-        "delivered",
-        "proposed",
-        "reserved",
-        "preparing",
-        "ready",
-        "collected",
-        "cancelled",
-    ]
+    type: ReportedType
+    state: ReportedState
     lines: tuple[QuantityReport, ...] = ()
     parcels: tuple[ParcelReference, ...] = ()
     store_id: Reference | None = None
@@ -107,7 +114,7 @@ class RefundReport(Strict):
     order_external_id: Reference
     external_id: Reference
     lines: tuple[RefundLineReport, ...] = ()
-    legs: tuple[TenderReport, ...] = ()
+    legs: tuple[Tender, ...] = ()
     occurred_at: Instant
 
 
@@ -129,7 +136,7 @@ class OrderReport(Strict):
     contact: Contact = Contact()
     number: Reference | None = None
     lines: tuple[LineReport, ...]
-    tenders: tuple[TenderReport, ...] = ()
+    tenders: tuple[Tender, ...] = ()
     store_id: Reference | None = None
     terminal_id: Reference | None = None
     receipt_no: Reference | None = None
@@ -223,3 +230,11 @@ Message = (
 
 class Unparseable(Exception):
     """The body is not what its topic promises. The text says where, without personal data."""
+
+
+def units_by_line(quantities: Iterable[QuantityReport | RefundLineReport]) -> Counter[str]:
+    """Add up units by line: a report may name a line several times."""
+    units: Counter[str] = Counter()
+    for one in quantities:
+        units[one.line_id] += one.quantity
+    return units

@@ -19,7 +19,8 @@ from tandem_orders.fulfillments import (
     LineQuantity,
     Parcel,
 )
-from tandem_orders.orders import Customer, Order, OrderLine, Tender
+from tandem_orders.messages import Tender
+from tandem_orders.orders import Customer, Order, OrderLine
 from tandem_orders.places import Place
 
 

@@ -1,4 +1,4 @@
-"""The decisions about an order: place, cancel, fulfil, move, merge a report, claim, erase.
+"""The decisions about an order: place, cancel, fulfil, move, claim, erase.
 
 A draft starts from an order and collects facts; the order is folded along, so that each decision
 sees what those before it have done. Nothing here reads a clock or writes anything.
@@ -7,7 +7,7 @@ sees what those before it have done. Nothing here reads a clock or writes anythi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from tandem_core.ids import derived_id
 from tandem_core.problems import Conflict, Missing, Unprocessable, invalid_field
 from tandem_orders.fulfillments import (
     ARRIVED,
+    HOLD,
     INITIAL,
     MAX_PARCELS,
     RELEASED,
@@ -26,18 +27,10 @@ from tandem_orders.fulfillments import (
     Handover,
     LineQuantity,
     Parcel,
-    advanced,
     carried,
     moved,
 )
-from tandem_orders.messages import (
-    FulfillmentReport,
-    OrderReport,
-    OrderStateReport,
-    QuantityReport,
-    RefundLineReport,
-    RefundReport,
-)
+from tandem_orders.messages import OrderReport, units_by_line
 from tandem_orders.order_facts import (
     FulfillmentChanged,
     OrderCancelled,
@@ -46,12 +39,10 @@ from tandem_orders.order_facts import (
     OrderFact,
     OrderPlaced,
     OrderUpdated,
-    RefundLeg,
-    RefundSucceeded,
     apply,
     placed_order,
 )
-from tandem_orders.orders import MAX_FULFILLMENTS, Customer, Order, OrderLine, Tender
+from tandem_orders.orders import MAX_FULFILLMENTS, Customer, Order, OrderLine
 
 # How far a terminal's clock may run ahead of ours.
 MAX_CLOCK_SKEW = timedelta(minutes=5)
@@ -152,7 +143,7 @@ def place(draft: Draft, report: OrderReport, customer_id: str | None) -> OrderPl
         placed_at=report.placed_at,
         currency=report.currency,
         lines=lines,
-        tenders=tuple(Tender(**tender.model_dump()) for tender in report.tenders),
+        tenders=report.tenders,
         store_id=report.store_id,
         terminal_id=report.terminal_id,
         receipt_no=report.receipt_no,
@@ -176,7 +167,7 @@ def _is_receipt(report: OrderReport) -> bool:
     if report.is_receipt:
         return True
     sold = {line.line_id: line.quantity for line in report.lines if line.quantity}
-    taken = _summed(
+    taken = units_by_line(
         one
         for each in report.fulfillments
         if (each.type, each.state) == ("in_store", "collected")
@@ -234,15 +225,15 @@ def cancel(
                 "Cancel its fulfilments first, or name lines that are not on their way",
                 lines=_left(order),
             )
-        quantities = _open_lines(order)
+        quantities = open_lines(order)
         if not quantities:
             raise OrderNotCancellable("The order is cancelled already", lines=[])
     else:
         _check_open(order, quantities)
-    return _cancelled(draft, cancellation_id, quantities, reason, occurred_at)
+    return take_off(draft, cancellation_id, quantities, reason, occurred_at)
 
 
-def _cancelled(
+def take_off(
     draft: Draft,
     cancellation_id: str,
     quantities: Sequence[LineQuantity],
@@ -264,7 +255,7 @@ def _cancelled(
     return fact
 
 
-def _open_lines(order: Order) -> tuple[LineQuantity, ...]:
+def open_lines(order: Order) -> tuple[LineQuantity, ...]:
     return tuple(
         LineQuantity(line_id=line_id, quantity=counters.open)
         for line_id, counters in order.counters.items()
@@ -273,7 +264,7 @@ def _open_lines(order: Order) -> tuple[LineQuantity, ...]:
 
 
 def _left(order: Order) -> list[dict[str, Any]]:
-    return [one.model_dump() for one in _open_lines(order)]
+    return [one.model_dump() for one in open_lines(order)]
 
 
 def _check_open(order: Order, quantities: Sequence[LineQuantity]) -> None:
@@ -411,7 +402,7 @@ def attach(
             after = fulfillment.model_copy(update={"parcels": (*fulfillment.parcels, parcel)})
             changed(draft, after, fulfillment, occurred_at)
             return
-    lines = _open_lines(order)
+    lines = open_lines(order)
     if lines and not fulfillment_id and len(order.fulfillments) < MAX_FULFILLMENTS:
         fulfillment_id = derived_id("ful", order.id, parcel.shipment_id)
         fulfil(draft, fulfillment_id, "ship", lines, (parcel,), None, occurred_at)
@@ -433,7 +424,7 @@ def time_passes(draft: Draft) -> None:
 
 def reminder_at(hold_until: datetime) -> datetime:
     """Return when to remind of a pickup: a day after it became ready."""
-    return hold_until - timedelta(days=3) + REMINDER_AFTER
+    return hold_until - HOLD + REMINDER_AFTER
 
 
 def next_due(order: Order) -> datetime | None:
@@ -444,271 +435,6 @@ def next_due(order: Order) -> datetime | None:
         if one.type == "pickup" and one.state == "ready" and one.hold_until
     ]
     return min(waiting, default=None)
-
-
-# --- what senders report --------------------------------------------------------------------------
-
-
-def merge(draft: Draft, report: OrderReport, parcels: dict[tuple[str, str], Parcel]) -> None:
-    """Add what a report says and the order does not know. Older reports only ever add facts.
-
-    `parcels` holds the shipments of the report's (carrier, tracking number) pairs.
-    """
-    reported_at = draft.placed.reported_at
-    is_newer = reported_at is None or report.updated_at > reported_at
-    # A repeat knows the lines that it brought itself, and must not take the others for gone.
-    known = {line.line_id for line in draft.placed.lines} if is_newer else set()
-    if is_newer or report.updated_at == reported_at:
-        _describe(draft, report, is_newer=is_newer)
-    # What is cancelled leaves its units to the others.
-    for fulfillment in sorted(
-        report.fulfillments, key=lambda one: (one.state != "cancelled", *_by_time(one))
-    ):
-        merge_fulfillment(draft, fulfillment, parcels)
-    for refund in sorted(report.refunds, key=_by_time):
-        merge_refund(draft, refund)
-    _merge_cancellation(draft, report, known)
-    draft.settle()
-
-
-def _by_time(report: FulfillmentReport | RefundReport) -> tuple[datetime, str]:
-    return report.occurred_at, report.external_id
-
-
-def _describe(draft: Draft, report: OrderReport, *, is_newer: bool) -> None:
-    """Take over what a newer report says of the order itself.
-
-    Senders tell the second and change an order twice in one: of two such reports each may know
-    more, and which is the newer nobody can say.
-    """
-    order = draft.placed
-    known = {line.line_id: line.quantity for line in order.lines}
-    added = tuple(
-        OrderLine(**line.model_dump(exclude={"cancelled"}))
-        for line in report.lines
-        if line.line_id not in known or line.quantity > known[line.line_id]
-    )
-    contact = report.contact
-    customer = Customer(
-        customer_id=order.customer.customer_id or report.customer_id,
-        email=contact.email or order.customer.email,
-        phone=contact.phone or order.customer.phone,
-        name=contact.name or order.customer.name,
-    )
-    tenders = tuple(Tender(**tender.model_dump()) for tender in report.tenders)
-    changes: dict[str, Any] = {}
-    if added:
-        changes["added"] = added
-    if tenders and tenders != order.tenders and (is_newer or not order.tenders):
-        changes["tenders"] = tenders
-    if not order.erased and customer != order.customer:
-        changes["customer"] = customer
-    if not is_newer and not changes:
-        return
-    if is_newer and report.source_state != order.source_state:
-        changes["source_state"] = report.source_state
-    if not order.erased and report.destination and report.destination != order.destination:
-        changes["destination"] = report.destination
-    # Recorded also without a change: an older report must not describe it after this one.
-    about = draft.about(report.updated_at) | {
-        "customer_id": customer.customer_id,
-        "number": report.number or order.number,
-    }
-    draft.record(OrderUpdated(**about, reported_at=report.updated_at, **changes))
-
-
-def _merge_cancellation(draft: Draft, report: OrderReport, known: Set[str]) -> None:
-    """Take off the units that the report says are cancelled and we do not.
-
-    `known` are the lines that the order had before this report, none before an older one.
-    """
-    order = draft.placed
-    counters = order.counters
-    # Its refunds cancel units of their own, beside those that are simply gone from a line.
-    refunded = _summed(
-        one for refund in report.refunds for one in refund.lines if one.kind == "cancel"
-    )
-    gone = _gone(order, report, known)
-    told = {line.line_id: line for line in report.lines}
-    taken: list[LineQuantity] = []
-    for line_id, mine in counters.items():
-        line = told.get(line_id)
-        reported = gone[line_id] + refunded[line_id] + (line.cancelled if line else 0)
-        if report.cancelled_at and line:
-            reported = mine.ordered
-        units = min(reported - mine.cancelled, mine.open)
-        if units > 0:
-            taken.append(LineQuantity(line_id=line_id, quantity=units))
-    if taken:
-        at = report.cancelled_at or report.updated_at
-        what = "whole" if report.cancelled_at else at.isoformat()
-        name = _name_of_cancellation(order, report.source, what)
-        _cancelled(draft, name, taken, report.cancel_reason, at)
-
-
-def _gone(order: Order, report: OrderReport, known: Set[str]) -> Counter[str]:
-    """Return the units that the newest report no longer has, by line: shops let lines be edited.
-
-    Who has only lines that we have never heard of may have other names for ours.
-    """
-    told = {line.line_id: line.quantity for line in report.lines}
-    if order.reported_at != report.updated_at or not known & told.keys():
-        return Counter()
-    return Counter(
-        {line.line_id: max(0, line.quantity - told.get(line.line_id, 0)) for line in order.lines}
-    )
-
-
-def _name_of_cancellation(order: Order, source: str, what: str) -> str:
-    """Return a name that no other cancellation of the order has: those who hear of it twice by one
-    name take the second for a repeat."""
-    return f"{source}:{what}:{sum(line.cancelled for line in order.lines)}"
-
-
-def merge_fulfillment(
-    draft: Draft, report: FulfillmentReport, parcels: dict[tuple[str, str], Parcel]
-) -> None:
-    """Create the fulfilment that a sender reports, or move it on."""
-    order = draft.placed
-    fulfillment_id = derived_id("ful", order.id, report.source, report.external_id)
-    before = order.fulfillment(fulfillment_id)
-    after = before
-    if after is None:
-        lines = _to_fulfil(order, report)
-        if not lines or len(order.fulfillments) >= MAX_FULFILLMENTS:
-            return
-        # Kept also when it is cancelled: what came before may yet be reported after it.
-        state = "cancelled" if report.state == "cancelled" else INITIAL[report.type]
-        after = Fulfillment(
-            id=fulfillment_id,
-            type=report.type,
-            state=state,
-            lines=lines,
-            store_id=report.store_id,
-            external_id=report.external_id,
-            created_at=report.occurred_at,
-            delivered_at=report.occurred_at if state in ARRIVED else None,
-        )
-    else:
-        after = after.model_copy(update={"lines": _grown(order, after, report.lines)})
-    reached = _in_words_of(after.type, report.state)
-    after = advanced(after, reached, report.updated_at or report.occurred_at)
-    known = {parcel.shipment_id for parcel in after.parcels}
-    new = [parcels[one.carrier, one.tracking_number] for one in report.parcels]
-    joined = (*after.parcels, *(parcel for parcel in new if parcel.shipment_id not in known))
-    after = after.model_copy(update={"parcels": joined[:MAX_PARCELS]})
-    if after != before:
-        changed(draft, after, before, report.updated_at or report.occurred_at)
-
-
-def _to_fulfil(order: Order, report: FulfillmentReport) -> tuple[LineQuantity, ...]:
-    """Return the units of a fulfilment that is new: those reported, or all that are left."""
-    if not report.lines:
-        return _open_lines(order)
-    room = order.unsent
-    if report.state == "cancelled":
-        room = {line.line_id: line.quantity for line in order.lines}
-    return _at_most(room, report.lines)
-
-
-def _grown(
-    order: Order, fulfillment: Fulfillment, reported: Iterable[QuantityReport]
-) -> tuple[LineQuantity, ...]:
-    """Return a fulfilment's lines with the units that its sender has added since."""
-    units = {line.line_id: line.quantity for line in fulfillment.lines}
-    room = order.unsent
-    for line_id, quantity in _summed(reported).items():
-        mine = units.get(line_id, 0)
-        most = min(quantity, mine + room.get(line_id, 0))
-        if fulfillment.state not in RELEASED and most > mine:
-            units[line_id] = most
-    return tuple(LineQuantity(line_id=name, quantity=count) for name, count in units.items())
-
-
-def _in_words_of(kind: FulfillmentType, state: FulfillmentState) -> FulfillmentState:
-    """Say a state in the words of a kind: senders that name no kind use those of a pickup."""
-    return _AS_SHIPPED.get(state, state) if kind == "ship" else state
-
-
-_AS_SHIPPED: dict[FulfillmentState, FulfillmentState] = {
-    "proposed": "unfulfilled",
-    "reserved": "allocated",
-    "preparing": "allocated",
-    "ready": "packed",
-    "collected": "shipped",
-}
-
-
-def _at_most(
-    room: Mapping[str, int], quantities: Iterable[QuantityReport | RefundLineReport]
-) -> tuple[LineQuantity, ...]:
-    """Return the units of a report that there is room for; a sender may count what we do not."""
-    lines = []
-    for line_id, quantity in _summed(quantities).items():
-        units = min(quantity, room.get(line_id, 0))
-        if units > 0:
-            lines.append(LineQuantity(line_id=line_id, quantity=units))
-    return tuple(lines)
-
-
-def _summed(quantities: Iterable[QuantityReport | RefundLineReport]) -> Counter[str]:
-    """Add up units by line: a report may name a line several times."""
-    units: Counter[str] = Counter()
-    for one in quantities:
-        units[one.line_id] += one.quantity
-    return units
-
-
-def merge_refund(draft: Draft, report: RefundReport) -> None:
-    """Take over a refund that was paid elsewhere, once."""
-    order = draft.placed
-    refund_id = f"{report.source}:{report.external_id}"
-    if refund_id in order.refunds:
-        return
-    still_open = {line_id: one.open for line_id, one in order.counters.items()}
-    cancelled = _at_most(still_open, [one for one in report.lines if one.kind == "cancel"])
-    if cancelled:
-        _cancelled(draft, f"refund:{refund_id}", cancelled, "", report.occurred_at)
-    # What comes back may be reported before it was sent.
-    bought = {
-        line_id: one.ordered - one.cancelled - one.returned
-        for line_id, one in draft.placed.counters.items()
-    }
-    returned = _at_most(bought, [one for one in report.lines if one.kind == "return"])
-    draft.record(
-        RefundSucceeded(
-            **draft.about(report.occurred_at),
-            refund_id=refund_id,
-            succeeded_at=report.occurred_at,
-            lines=returned,
-            legs=tuple(
-                RefundLeg(tender=leg.type, paid=leg.paid, reference=leg.reference)
-                for leg in report.legs
-            ),
-        )
-    )
-
-
-def merge_state(
-    draft: Draft, report: OrderStateReport, parcels: dict[tuple[str, str], Parcel]
-) -> None:
-    """Follow a sender's word about an order whose lines it does not repeat."""
-    for fulfillment in report.fulfillments:
-        merge_fulfillment(draft, fulfillment, parcels)
-    order = draft.placed
-    if report.state == "cancelled":
-        left = _open_lines(order)
-        if left:
-            name = _name_of_cancellation(order, report.source, "whole")
-            _cancelled(draft, name, left, "", report.occurred_at)
-    elif report.state == "completed":
-        for one in order.fulfillments:
-            # Complete for a shop is what it has sent; that it has arrived is the carrier's word.
-            done: FulfillmentState = "shipped" if one.type == "ship" else "collected"
-            after = advanced(one, done, report.occurred_at)
-            if after != one:
-                changed(draft, after, one, report.occurred_at)
-    draft.settle()
 
 
 # --- the customer ---------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from tandem_core.clock import Instant
 from tandem_core.money import EXACT_INTEGER, Currency, Money
 from tandem_core.values import MAX_QUANTITY, Channel, Reference, Strict
 from tandem_orders.fulfillments import ARRIVED, NOT_BEGUN, RELEASED, Fulfillment
+from tandem_orders.messages import Tender
 from tandem_orders.places import Place
 
 MAX_LINES = 500
@@ -40,14 +41,6 @@ class Customer(Strict):
     email: Annotated[str, Field(max_length=512)] | None = None
     phone: Annotated[str, Field(max_length=512)] | None = None
     name: Annotated[str, Field(max_length=512)] | None = None
-
-
-class Tender(Strict):
-    """A means of payment and what was paid with it. For points, `reference` is the redemption."""
-
-    type: Reference
-    paid: Money
-    reference: Reference | None = None
 
 
 class OrderLine(Strict):

@@ -11,6 +11,7 @@
 | parcel head                    | SHP#<shipment>        | HEAD                   | every report   |
 | entry: report of a scan        | SHP#<shipment>        | SCAN#<scan>#<report>   | report again   |
 | entry: registered for an order | SHP#<shipment>        | REGISTERED#<order>#<f> | register again |
+| entry: alarm of a silence      | SHP#<shipment>        | STALE#<since>          | watch          |
 | entry: anything else           | SHP#<shipment>        | SEQ#<seq>              | history        |
 | message of a sender, raw       | IN#<message>          | MESSAGE                | normalise      |
 | message for staff to see       | PARKED                | <received>#<message>   | staff          |
@@ -39,6 +40,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from tandem_core.clock import rfc3339
+from tandem_core.due import due_attributes, due_heads
 from tandem_core.events import Envelope, envelope_json, joined_objects
 from tandem_core.identifiers import Identifier
 from tandem_core.journal import (
@@ -71,12 +73,10 @@ from tandem_orders.orders import Order
 from tandem_orders.preferences import PreferencesChanged
 from tandem_orders.scans import Scan
 from tandem_orders.shipment_facts import ShipmentChange, ShipmentFact
-from tandem_orders.shipments import Shipment, blank, due_at
+from tandem_orders.shipments import Link, Shipment, blank, due_at
 from tandem_orders.timeline import TimelineEntry
 
 SOURCE = "tandem.orders"
-DUE_SHARDS = 16
-DUE_PAGE = 200
 RAW_DAYS = 90
 # A message waits for its order longer than any sender keeps trying.
 PARKED_DAYS = 90
@@ -164,8 +164,13 @@ def scan_key(shipment_id: str, scan: Scan) -> Key:
     return Key(f"SHP#{shipment_id}", f"SCAN#{scan.scan_id}#{scan.report_id}")
 
 
-def registered_key(shipment_id: str, order_id: str | None, fulfillment_id: str | None) -> Key:
-    return Key(f"SHP#{shipment_id}", f"REGISTERED#{order_id or ''}#{fulfillment_id or ''}")
+def registered_key(shipment_id: str, link: Link | None) -> Key:
+    order_id, fulfillment_id = link.order if link else ("", "")
+    return Key(f"SHP#{shipment_id}", f"REGISTERED#{order_id}#{fulfillment_id}")
+
+
+def stale_key(shipment_id: str, since: datetime) -> Key:
+    return Key(f"SHP#{shipment_id}", f"STALE#{since.isoformat()}")
 
 
 def customer_key(customer_id: str) -> Key:
@@ -469,20 +474,9 @@ class Store:
 
     # --- time ---------------------------------------------------------------------------------
 
-    def due(self, shard: int, now: datetime) -> Iterator[Key]:
-        """Yield the heads of a shard that time may have done something to."""
-
-        def read(start: Item | None) -> Page:
-            return self.table.query(
-                "due_shard = :shard AND due_at <= :now",
-                {":shard": f"{shard:02d}", ":now": rfc3339(now)},
-                index="due",
-                limit=DUE_PAGE,
-                start=start,
-            )
-
-        for item in every_page(read, _MAX_PAGES):
-            yield Key(str(item["pk"]), str(item["sk"]))
+    def due(self, now: datetime) -> Iterator[Key]:
+        """Yield the heads that time may have done something to."""
+        return due_heads(self.table, now)
 
     def postpone(self, head: Head, instant: datetime | None) -> None:
         """Move a head on in the index `due`. Raises LostRace."""
@@ -759,8 +753,7 @@ def _due(head: Head | None, instant: datetime | None, subject: str = "") -> dict
     at = rfc3339(instant)
     if head is not None and str(head.indexes.get("due_at", "9999")) <= at:
         at = str(head.indexes["due_at"])
-    shard = zlib.crc32((head.subject if head else subject).encode()) % DUE_SHARDS
-    return {"due_shard": f"{shard:02d}", "due_at": at}
+    return due_attributes(head.subject if head else subject, at)
 
 
 def _cursor(*parts: str) -> str:

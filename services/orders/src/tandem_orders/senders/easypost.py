@@ -102,7 +102,7 @@ def _report(tracker: Mapping[str, Any], number: str) -> ParcelReport:
     named = text(tracker.get("carrier"), 128)
     carrier = carriers.canonical(named) if named else None
     detail = mapping(tracker.get("carrier_detail"))
-    destination = _place(detail.get("destination_tracking_location"))
+    destination = tracking.usual_place(detail.get("destination_tracking_location"))
     scans = tracking.history(
         (_scan(one, carrier, destination) for one in objects(tracker.get("tracking_details"))),
         turned_around=tracker.get("status") == "return_to_sender",
@@ -129,7 +129,7 @@ def _report(tracker: Mapping[str, Any], number: str) -> ParcelReport:
 def _scan(one: Mapping[str, Any], carrier: str | None, destination: Place | None) -> Scan:
     status = text(one.get("status"), 60) or ""
     detail = text(one.get("status_detail"), 60) or ""
-    place = _place(one.get("tracking_location"))
+    place = tracking.usual_place(one.get("tracking_location"))
     local = text(one.get("datetime"))
     when = zones.dated(local, place=place, destination=destination)
     if when.tz_source == "carrier_offset" and local and local.upper().endswith("Z"):
@@ -156,16 +156,6 @@ def summary(status: str, detail: str) -> Meaning:
         return told, because
     meant, reason = STATUSES.get(status, (None, None))
     return meant, (because or reason) if meant in EXCEPTIONS else reason
-
-
-def _place(value: Any) -> Place | None:
-    location = mapping(value)
-    return tracking.place(
-        city=location.get("city"),
-        region=location.get("state"),
-        postal_code=location.get("zip"),
-        country=location.get("country"),
-    )
 
 
 SENDER = Sender("easypost", TOPICS, topic_of, dedupe_key, parse)

@@ -96,7 +96,7 @@ def parse(topic: str, headers: Headers, body: bytes) -> list[Message]:  # noqa: 
 def _report(parcel: Mapping[str, Any], number: str) -> ParcelReport:
     named = text(parcel.get("carrier"), 128)
     carrier = carriers.canonical(named) if named else None
-    destination = _place(parcel.get("address_to"))
+    destination = tracking.usual_place(parcel.get("address_to"))
     newest = objects(parcel.get("tracking_status"))
     scans = tracking.history(
         _scan(one, carrier, destination)
@@ -131,7 +131,7 @@ def _scan(one: Mapping[str, Any], carrier: str | None, destination: Place | None
     status = text(one.get("status"), 60) or ""
     sub = mapping(one.get("substatus"))
     code = text(sub.get("code"), 60) or ""
-    place = _place(one.get("location"))
+    place = tracking.usual_place(one.get("location"))
     local = text(one.get("status_date"))
     return tracking.scan(
         "shippo",
@@ -159,16 +159,6 @@ def summary(status: str, substatus: str, *, action_required: bool = False) -> Me
         return ShipmentStatus.ON_HOLD, Reason.UNKNOWN
     meant, reason = STATUSES.get(status, (None, None))
     return meant, (because or reason) if meant in EXCEPTIONS else reason
-
-
-def _place(value: Any) -> Place | None:
-    location = mapping(value)
-    return tracking.place(
-        city=location.get("city"),
-        region=location.get("state"),
-        postal_code=location.get("zip"),
-        country=location.get("country"),
-    )
 
 
 SENDER = Sender("shippo", TOPICS, topic_of, dedupe_key, parse)

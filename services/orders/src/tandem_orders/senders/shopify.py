@@ -40,7 +40,9 @@ from tandem_orders.messages import (
     QuantityReport,
     RefundLineReport,
     RefundReport,
-    TenderReport,
+    ReportedState,
+    ReportedType,
+    Tender,
     Unparseable,
 )
 from tandem_orders.places import Place
@@ -48,25 +50,11 @@ from tandem_orders.scans import Scan
 from tandem_orders.senders.documents import digest
 from tandem_orders.senders.fields import Fields, document, identity, place, refusals
 from tandem_orders.senders.sender import Headers, Sender
-from tandem_orders.senders.shops import channel_named, tender_type, tenders
+from tandem_orders.senders.shops import TILL, channel_named, tender_type, tenders
 from tandem_orders.statuses import Reason, ShipmentStatus
 
 NAME = "shopify"
-# The till's own id for what it hands over without a fulfilment.
-TILL = "till"
 
-_Way = Literal["ship", "pickup", "in_store"]
-_State = Literal[
-    "unfulfilled",
-    "allocated",
-    "shipped",
-    "delivered",
-    "proposed",
-    "preparing",
-    "ready",
-    "collected",
-    "cancelled",
-]
 
 _SETTLED = {"paid", "partially_refunded", "refunded"}
 # `source_name` may also be the number of a channel's app.
@@ -168,7 +156,7 @@ def _channel(order: Fields) -> Channel:
     return _APPS.get(name) or channel_named(name)
 
 
-def _way(order: Fields, channel: Channel) -> _Way:
+def _way(order: Fields, channel: Channel) -> ReportedType:
     sent = order.each("shipping_lines")
     for line in sent:
         if {line.text("delivery_category").lower(), line.text("code").lower()} & _PICKUP:
@@ -218,7 +206,7 @@ def _discount(line: Fields, currency: str) -> int:
     return line.minor_units("total_discount", currency) or 0
 
 
-def _tenders(order: Fields, currency: str) -> tuple[TenderReport, ...]:
+def _tenders(order: Fields, currency: str) -> tuple[Tender, ...]:
     if "transactions" in order:
         return tenders(
             (
@@ -286,13 +274,13 @@ def _handed_over(
 
 def _fulfillment_alone(fulfillment: Fields, _headers: Headers) -> list[Message]:
     """Read a fulfilment without its order, which knows better whether it is sent or collected."""
-    way: _Way = "ship"
+    way: ReportedType = "ship"
     if fulfillment.text("shipment_status") in {"ready_for_pickup", "picked_up"}:
         way = "ship" if _numbers(fulfillment) else "pickup"
     return [_fulfillment(fulfillment, fulfillment.required_reference("order_id"), way)]
 
 
-def _fulfillment(fulfillment: Fields, order_id: str, way: _Way) -> FulfillmentReport:
+def _fulfillment(fulfillment: Fields, order_id: str, way: ReportedType) -> FulfillmentReport:
     created_at = fulfillment.instant("created_at")
     updated_at = fulfillment.instant("updated_at") or created_at
     if updated_at is None:
@@ -320,7 +308,7 @@ def _fulfillment(fulfillment: Fields, order_id: str, way: _Way) -> FulfillmentRe
     )
 
 
-def _state(fulfillment: Fields, lines: tuple[Fields, ...], way: _Way) -> _State:
+def _state(fulfillment: Fields, lines: tuple[Fields, ...], way: ReportedType) -> ReportedState:
     status = fulfillment.text("status")
     if way == "pickup" and fulfillment.text("shipment_status") == "ready_for_pickup":
         return "ready"
@@ -408,14 +396,14 @@ def _refund(refund: Fields, order_id: str, currency: str | None) -> RefundReport
     )
 
 
-def _leg(transaction: Fields, currency: str | None) -> TenderReport:
+def _leg(transaction: Fields, currency: str | None) -> Tender:
     own = transaction.currency("currency") or currency
     if own is None:
         transaction.refuse("currency", "missing")
     paid = transaction.money("amount", own)
     if paid is None:
         transaction.refuse("amount", "missing")
-    return TenderReport(
+    return Tender(
         type=tender_type(transaction.text("gateway")), paid=paid, reference=transaction.label("id")
     )
 
@@ -483,12 +471,12 @@ def _header(headers: Headers, name: str) -> str:
 
 # Every status by the way that the goods take. Of an unknown one only the least is said: that the
 # units are set apart.
-_NOT_YET: Mapping[_Way, _State] = {
+_NOT_YET: Mapping[ReportedType, ReportedState] = {
     "ship": "unfulfilled",
     "pickup": "proposed",
     "in_store": "collected",
 }
-_STATES: Mapping[str, Mapping[_Way, _State]] = {
+_STATES: Mapping[str, Mapping[ReportedType, ReportedState]] = {
     **dict.fromkeys(
         ("pending", "open"), {"ship": "allocated", "pickup": "preparing", "in_store": "collected"}
     ),

@@ -12,7 +12,10 @@ from collections.abc import Iterable, Mapping
 
 from tandem_core.money import Money
 from tandem_core.values import Channel
-from tandem_orders.messages import TenderReport
+from tandem_orders.messages import Tender
+
+# The name that a fulfilment gets which a till hands over without writing one.
+TILL = "till"
 
 # By one word of the channel's name: "amazon-us" is a marketplace.
 _CHANNELS: Mapping[str, Channel] = {
@@ -62,13 +65,13 @@ def tender_type(name: str) -> str:
     return words.strip("_")[:128] or "unknown"
 
 
-def tenders(paid: Iterable[tuple[str, int]], currency: str) -> tuple[TenderReport, ...]:
+def tenders(paid: Iterable[tuple[str, int]], currency: str) -> tuple[Tender, ...]:
     """Add up what was paid, in minor units, by means of payment; nothing is no tender."""
     sums: Counter[str] = Counter()
     for name, minor in paid:
         sums[tender_type(name)] += minor
     return tuple(
-        TenderReport(type=tender, paid=Money(amount=minor, currency=currency))
+        Tender(type=tender, paid=Money(amount=minor, currency=currency))
         for tender, minor in sums.items()
         if minor > 0
     )

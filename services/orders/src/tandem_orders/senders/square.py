@@ -26,31 +26,19 @@ from tandem_orders.messages import (
     ParcelReference,
     QuantityReport,
     RefundReport,
-    TenderReport,
+    ReportedState,
+    ReportedType,
+    Tender,
     Unparseable,
 )
 from tandem_orders.places import Place
 from tandem_orders.senders.documents import digest
 from tandem_orders.senders.fields import Fields, document, identity, place, refusals
 from tandem_orders.senders.sender import Headers, Sender
-from tandem_orders.senders.shops import channel_named
+from tandem_orders.senders.shops import TILL, channel_named
 
 NAME = "square"
-# The till's own id for what it hands over without a fulfilment.
-TILL = "till"
 
-_Way = Literal["ship", "pickup", "in_store"]
-_State = Literal[
-    "unfulfilled",
-    "allocated",
-    "packed",
-    "shipped",
-    "proposed",
-    "reserved",
-    "ready",
-    "collected",
-    "cancelled",
-]
 
 _TOPICS = frozenset({"order.created", "order.updated", "order.fulfillment.updated"})
 # Where the notification of a topic stands.
@@ -64,7 +52,8 @@ _ORDER_STATES: Mapping[str, Literal["open", "completed", "cancelled"]] = {
     "COMPLETED": "completed",
     "CANCELED": "cancelled",
 }
-_PICKUP: Mapping[str, _State] = {
+_WAYS: Mapping[str, ReportedType] = {"PICKUP": "pickup", "IN_STORE": "in_store"}
+_PICKUP: Mapping[str, ReportedState] = {
     "PROPOSED": "proposed",
     "RESERVED": "reserved",
     "PREPARED": "ready",
@@ -72,7 +61,7 @@ _PICKUP: Mapping[str, _State] = {
     "CANCELED": "cancelled",
     "FAILED": "cancelled",
 }
-_SHIP: Mapping[str, _State] = {
+_SHIP: Mapping[str, ReportedState] = {
     "PROPOSED": "unfulfilled",
     "RESERVED": "allocated",
     "PREPARED": "packed",
@@ -232,11 +221,11 @@ def _money(fields: Fields, name: str) -> Money | None:
     return Money(amount=minor, currency=currency)
 
 
-def _tenders(order: Fields) -> Iterator[TenderReport]:
+def _tenders(order: Fields) -> Iterator[Tender]:
     for tender in order.each("tenders"):
         paid = _money(tender, "amount_money")
         if paid and paid.amount:
-            yield TenderReport(type=_tender(tender), paid=paid, reference=tender.label("id"))
+            yield Tender(type=_tender(tender), paid=paid, reference=tender.label("id"))
 
 
 def _tender(tender: Fields) -> str:
@@ -258,7 +247,7 @@ def _refunds(order: Fields, order_id: str) -> Iterator[RefundReport]:
             source=NAME,
             order_external_id=order_id,
             external_id=refund.required_reference("id"),
-            legs=(TenderReport(type=kind, paid=paid, reference=refund.label("id")),),
+            legs=(Tender(type=kind, paid=paid, reference=refund.label("id")),),
             occurred_at=occurred_at,
         )
 
@@ -267,7 +256,9 @@ def _fulfillments(order: Fields, order_id: str) -> Iterator[FulfillmentReport]:
     created_at = order.instant("created_at")
     for one in order.each("fulfillments"):
         kind = one.text("type")
-        way: _Way = "pickup" if kind == "PICKUP" else "in_store" if kind == "IN_STORE" else "ship"
+        way: ReportedType = (
+            "pickup" if kind == "PICKUP" else "in_store" if kind == "IN_STORE" else "ship"
+        )
         states = _SHIP if way == "ship" else _PICKUP
         details = _details(one)
         updated_at = order.instant("updated_at") or created_at

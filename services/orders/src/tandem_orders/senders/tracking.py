@@ -15,7 +15,7 @@ from tandem_orders import carriers, zones
 from tandem_orders.messages import Estimate, ParcelReport, Unparseable
 from tandem_orders.places import Place
 from tandem_orders.scans import Scan
-from tandem_orders.senders.documents import text
+from tandem_orders.senders.documents import mapping, text
 from tandem_orders.statuses import Reason, ShipmentStatus
 from tandem_orders.zones import Dated
 
@@ -128,6 +128,17 @@ def place(
         country=zones.country_code(text(country)),
     )
     return None if found == Place() else found
+
+
+def usual_place(value: object) -> Place | None:
+    """Return the place of an object with the names that most providers give its parts."""
+    location = mapping(value)
+    return place(
+        city=location.get("city"),
+        region=location.get("state"),
+        postal_code=location.get("zip"),
+        country=location.get("country"),
+    )
 
 
 def tracking_number(value: object) -> str | None:

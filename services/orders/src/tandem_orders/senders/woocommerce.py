@@ -31,7 +31,8 @@ from tandem_orders.messages import (
     ParcelReference,
     QuantityReport,
     RefundReport,
-    TenderReport,
+    ReportedType,
+    Tender,
     Unparseable,
 )
 from tandem_orders.places import Place
@@ -48,11 +49,10 @@ COMPLETION = "completed"
 
 _ORDERS = frozenset({"order.created", "order.updated"})
 
-_Way = Literal["ship", "pickup", "in_store"]
 
 _DRAFTS = {"checkout-draft", "auto-draft", "draft"}
 _CANCELLED = {"cancelled", "trash"}
-_COLLECTED: Mapping[_Way, Literal["shipped", "collected"]] = {
+_COLLECTED: Mapping[ReportedType, Literal["shipped", "collected"]] = {
     "ship": "shipped",
     "pickup": "collected",
     "in_store": "collected",
@@ -127,7 +127,7 @@ def _channel(order: Fields) -> Channel:
     return channel_named(order.text("created_via"))
 
 
-def _way(order: Fields, channel: Channel) -> _Way:
+def _way(order: Fields, channel: Channel) -> ReportedType:
     methods = {line.text("method_id") for line in order.each("shipping_lines")}
     if methods & {"local_pickup", "pickup_location"}:
         return "pickup"
@@ -174,7 +174,7 @@ def _unit_price(line: Fields, quantity: int, currency: str, *, with_tax: bool) -
     return None if rest or each < 0 else Money(amount=each, currency=currency)
 
 
-def _tenders(order: Fields, currency: str) -> tuple[TenderReport, ...]:
+def _tenders(order: Fields, currency: str) -> tuple[Tender, ...]:
     """Say what was paid, once it was: `total` is what the gift cards have left."""
     if "date_paid_gmt" not in order:
         return ()
@@ -208,7 +208,7 @@ def _destination(shipping: Fields) -> Place | None:
 def _fulfillments(
     order: Fields,
     order_id: str,
-    way: _Way,
+    way: ReportedType,
     lines: tuple[LineReport, ...],
     completed_at: datetime | None,
 ) -> tuple[FulfillmentReport, ...]:
@@ -257,7 +257,7 @@ def _refund(
 ) -> RefundReport:
     """Read a refund, whose `total` is below zero."""
     minor = abs(refund.minor_units("total", currency) or 0)
-    leg = TenderReport(
+    leg = Tender(
         type=tender_type(order.text("payment_method")),
         paid=Money(amount=minor, currency=currency),
     )

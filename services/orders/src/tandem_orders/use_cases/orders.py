@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -20,7 +20,7 @@ from tandem_core.journal import (
 )
 from tandem_core.problems import Problem, VersionConflict
 from tandem_core.table import Item, Key
-from tandem_orders import ordering
+from tandem_orders import merging, ordering
 from tandem_orders.fulfillments import (
     FulfillmentState,
     FulfillmentType,
@@ -52,8 +52,6 @@ from tandem_orders.store import (
     placed_key,
 )
 from tandem_orders.use_cases import parcels
-
-F = TypeVar("F", bound=OrderFact)
 
 
 class OrderOutcome(NamedTuple):
@@ -284,7 +282,7 @@ def report_order(store: Store, report: OrderReport, origin: Origin, now: datetim
             known = identifiers(contact_of(loaded.order.customer))
             new = tuple(one for one in contacts if one not in known)
         named = parcels.named(store, _references(report.fulfillments), order_id, now)
-        ordering.merge(draft, report, named)
+        merging.merge(draft, report, named)
         if customer_id is not None:
             ordering.claim(draft, customer_id)
         claims = store.guest_claims(order_id, new) if customer_id is None else []
@@ -303,7 +301,7 @@ def report_fulfillment(
     named = parcels.named(store, report.parcels, order_id, now)
 
     def decide(draft: Draft) -> None:
-        ordering.merge_fulfillment(draft, report, named)
+        merging.merge_fulfillment(draft, report, named)
         known = {one.external_id for one in draft.placed.fulfillments}
         if report.external_id not in known and report.state != "cancelled":
             raise QuantityExceedsOrder(
@@ -316,14 +314,14 @@ def report_fulfillment(
 def report_refund(store: Store, report: RefundReport, origin: Origin, now: datetime) -> None:
     """Add a refund that was paid elsewhere. Raises OrderNotFound."""
     order_id = order_id_of(report.source, report.order_external_id)
-    _merge(store, order_id, origin, now, lambda draft: ordering.merge_refund(draft, report))
+    _merge(store, order_id, origin, now, lambda draft: merging.merge_refund(draft, report))
 
 
 def report_state(store: Store, report: OrderStateReport, origin: Origin, now: datetime) -> None:
     """Follow a sender's word about an order. Raises OrderNotFound."""
     order_id = order_id_of(report.source, report.order_external_id)
     named = parcels.named(store, _references(report.fulfillments), order_id, now)
-    _merge(store, order_id, origin, now, lambda draft: ordering.merge_state(draft, report, named))
+    _merge(store, order_id, origin, now, lambda draft: merging.merge_state(draft, report, named))
 
 
 def reflect_parcel(

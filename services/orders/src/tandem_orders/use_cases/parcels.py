@@ -36,7 +36,7 @@ from tandem_orders.store import (
     registered_key,
     scan_key,
     shipment_fact_of,
-    shipment_key,
+    stale_key,
 )
 
 _UNDATED = datetime.min.replace(tzinfo=UTC)
@@ -118,15 +118,13 @@ def register(  # noqa: PLR0913
             store, known, carrier, tracking_number, generation, starts_at, origin, now
         )
         shipment_id = loaded.shipment.id
-        key = registered_key(
-            shipment_id, link.order_id if link else None, link.fulfillment_id if link else None
-        )
+        key = registered_key(shipment_id, link)
         claim = [creation_key(origin.callers_key)] if origin.key else []
         recorded, *found = store.table.get(key, *claim)
         claimed = next(iter(found), None)
         if claimed and claimed["created"] != shipment_id and claimed["request"] == origin.request:
             # The number has been given out again since, and the answer is about the first parcel.
-            (recorded,) = store.table.get(Key(shipment_key(str(claimed["created"])).pk, key.sk))
+            (recorded,) = store.table.get(registered_key(str(claimed["created"]), link))
         else:
             check_creation(claimed, shipment_id, origin)
         if recorded:
@@ -290,7 +288,7 @@ def let_time_pass(store: Store, shipment_id: str, now: datetime) -> None:
         if fact is None or fact.stale_since is None:
             store.postpone(loaded.head, due_at(shipment))
             return
-        key = Key(loaded.head.key.pk, f"STALE#{fact.stale_since.isoformat()}")
+        key = stale_key(shipment_id, fact.stale_since)
         (recorded,) = store.table.get(key)
         if recorded is None:
             store.append_shipment(loaded.head, shipment, [(fact, key)], origin, now)
