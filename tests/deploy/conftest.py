@@ -14,6 +14,7 @@ import pytest
 
 from tandem_local.clients import CREDENTIALS, Clients
 from tandem_local.engine import Engine
+from tests.engines import running_engine
 from tools.deploy.__main__ import main
 from tools.packages.package import packages
 
@@ -29,13 +30,8 @@ PARAMETERS = {
 
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    data = tmp_path_factory.mktemp("engine")
-    running = Engine(ROOT / ".venv-engine" / "bin" / "python", data, data / "engine.log")
-    try:
-        running.start()
+    with running_engine(tmp_path_factory.mktemp("engine")) as running:
         yield running
-    finally:
-        running.stop()
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -249,15 +250,22 @@ def _reply(status: int, answer: Any) -> Reply:
     return Reply(status, headers, answer.read())
 
 
-@pytest.fixture(scope="session")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """The whole local cloud on fresh data, shared by the flows; each uses members of its own."""
+@contextmanager
+def running_cloud(data: Path) -> Iterator[Cloud]:
+    """The whole local cloud, of packages that are up to date."""
     for package in packages(ROOT):
         if not package.is_current():
             package.build()
-    running = Cloud(tmp_path_factory.mktemp("data"))
+    running = Cloud(data)
     try:
         running.start()
         yield running
     finally:
         running.stop()
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """The whole local cloud on fresh data, shared by the flows; each uses members of its own."""
+    with running_cloud(tmp_path_factory.mktemp("data")) as running:
+        yield running

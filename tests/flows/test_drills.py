@@ -17,9 +17,8 @@ from typing import Any
 import pytest
 
 from tandem_local.clients import CREDENTIALS, REGION
-from tests.flows.conftest import Cloud
+from tests.flows.conftest import Cloud, running_cloud
 from tests.flows.customers import LOYALTY, ORDERS, Customer
-from tools.packages.package import packages
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNBOOK = (ROOT / "docs" / "operations.md").read_text()
@@ -29,18 +28,11 @@ SECONDS = 90
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """Whoever breaks things has a cloud of their own, where broken is seen after a second."""
-    for package in packages(ROOT):
-        if not package.is_current():
-            package.build()
-    running = Cloud(tmp_path_factory.mktemp("data"))
-    try:
-        running.start()
+    with running_cloud(tmp_path_factory.mktemp("data")) as running:
         sqs = running.clients.sqs
         for url in sqs.list_queues()["QueueUrls"]:
             sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "1"})
         yield running
-    finally:
-        running.stop()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 
 from tandem_local.clients import Clients
 from tandem_local.engine import Engine
+from tests.engines import running_engine
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,13 +20,8 @@ WaitUntil = Callable[[Callable[[], object]], None]
 
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    data = tmp_path_factory.mktemp("engine")
-    running = Engine(ROOT / ".venv-engine" / "bin" / "python", data, data / "engine.log")
-    try:
-        running.start()
+    with running_engine(tmp_path_factory.mktemp("engine")) as running:
         yield running
-    finally:
-        running.stop()
 
 
 @pytest.fixture(scope="session")

@@ -105,7 +105,9 @@ def test_nothing_is_shipped_that_no_function_reads(stack: str) -> None:
     assert not heavy or stack == "platform"
 
 
-@pytest.mark.skipif(not LAMBDA.takes_this_python, reason="Lambda runs another Python")
+@pytest.mark.skipif(
+    not LAMBDA.takes_this_python, reason="only Python 3.13 compiles for Lambda, which runs it"
+)
 def test_the_package_for_lambda_differs_in_compiled_modules_only() -> None:
     here = built("loyalty")
     there = Package(root=ROOT, source=here.source, target=LAMBDA)
@@ -175,7 +177,10 @@ print(type(found).__module__, getattr(found, "__module__", ""), gc.isenabled(),
         assert stack == "platform" or int(frozen) > 30_000, handler
 
 
-@pytest.mark.skipif(not LAMBDA.takes_this_python, reason="the list is that of Lambda's Python")
+@pytest.mark.skipif(
+    not LAMBDA.takes_this_python,
+    reason="the list is of Python 3.13, which Lambda runs; others import other modules",
+)
 def test_imports_are_frozen(unpacked: dict[str, Path], tmp_path: Path) -> None:
     """A module that is new in a cold start is a decision: `imports.json` changes in its commit."""
     expected = json.loads(IMPORTS.read_text())

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
-from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
-from tandem_core import journal
 from tandem_core.table import Put, Table, TransactionRefused
+from tests.service.disturbances import interfere, no_pauses, time_out, unreachable
 from tests.service.orders_endpoints import CANCEL, FULFIL, MOVE, PLACE, REGISTER, World, endpoint
 from tests.service.orders_service import Orders, units
 from tests.service.sender_payloads import (
@@ -27,42 +25,8 @@ COMMANDS = [PLACE, CANCEL, FULFIL, MOVE, REGISTER]
 
 @pytest.fixture
 def world(orders: Orders, monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr(journal, "_FIRST_PAUSE_SECONDS", 0)
-    monkeypatch.setattr(journal, "_LONGEST_PAUSE_SECONDS", 0)
+    no_pauses(monkeypatch)
     return World.of(orders)
-
-
-def interfere(
-    monkeypatch: pytest.MonkeyPatch,
-    *,
-    before: Callable[[], Any] | None = None,
-    after: Callable[[], Any] | None = None,
-    times: int = 1,
-) -> list[str]:
-    """Do something just before or after the next transactions; returns what was attempted."""
-    transact, attempts = Table.transact, []
-
-    def disturbed(table: Table, puts: Sequence[Put]) -> None:
-        attempts.append("write")
-        disturb = len(attempts) <= times
-        if disturb and before:
-            with monkeypatch.context() as undisturbed:
-                undisturbed.setattr(Table, "transact", transact)
-                before()
-        transact(table, puts)
-        if disturb and after:
-            after()
-
-    monkeypatch.setattr(Table, "transact", disturbed)
-    return attempts
-
-
-def time_out() -> None:
-    raise ReadTimeoutError(endpoint_url="dynamodb")
-
-
-def unreachable() -> None:
-    raise ConnectTimeoutError(endpoint_url="dynamodb")
 
 
 def effects(world: World) -> int:

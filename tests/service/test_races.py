@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
+from botocore.exceptions import ClientError
 
-from tandem_core import journal
 from tandem_core.journal import verify_chain
 from tandem_core.table import Put, Table, TransactionRefused
 from tests.service.conftest import Loyalty, Reply
+from tests.service.disturbances import interfere, no_pauses, time_out, unreachable
 from tests.service.endpoints import POSTING, PROGRAM, World, endpoint
 from tests.service.table_contents import contents, nothing_changes, refusal
 
@@ -20,42 +19,8 @@ Transact = Callable[[Table, Sequence[Put]], None]
 
 @pytest.fixture
 def world(loyalty: Loyalty, monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr(journal, "_FIRST_PAUSE_SECONDS", 0)
-    monkeypatch.setattr(journal, "_LONGEST_PAUSE_SECONDS", 0)
+    no_pauses(monkeypatch)
     return World.of(loyalty)
-
-
-def interfere(
-    monkeypatch: pytest.MonkeyPatch,
-    *,
-    before: Callable[[], Any] | None = None,
-    after: Callable[[], Any] | None = None,
-    times: int = 1,
-) -> list[str]:
-    """Do something just before or after the next transactions; returns what was attempted."""
-    transact, attempts = Table.transact, []
-
-    def disturbed(table: Table, puts: Sequence[Put]) -> None:
-        attempts.append("write")
-        disturb = len(attempts) <= times
-        if disturb and before:
-            with monkeypatch.context() as undisturbed:
-                undisturbed.setattr(Table, "transact", transact)
-                before()
-        transact(table, puts)
-        if disturb and after:
-            after()
-
-    monkeypatch.setattr(Table, "transact", disturbed)
-    return attempts
-
-
-def time_out() -> None:
-    raise ReadTimeoutError(endpoint_url="dynamodb")
-
-
-def unreachable() -> None:
-    raise ConnectTimeoutError(endpoint_url="dynamodb")
 
 
 def refused_by(code: str) -> Callable[[], None]:
