@@ -37,7 +37,9 @@ def test_web_till_and_marketplace_are_one_timeline_with_the_points_they_earned(
     )
     sent = cloud.send("shopify", marketplace, shopify_headers("orders/create"))
     assert sent.status == 202
-    # The guest becomes a member, with the address that the marketplace told.
+    # A guest's order, until the guest becomes a member with the address that the marketplace told.
+    by_name = f"{ORDERS}/orders?source=shopify&external_id={marketplace['id']}"
+    cloud.wait_until(lambda: customer.get(by_name)["orders"])
     account_id = customer.enrol()
     cloud.wait_until(customer.orders)
     web = customer.place("web", 10_000, placed_at=stamp(ago(days=45)))

@@ -15,7 +15,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from tandem_core.clock import rfc3339
@@ -25,7 +24,7 @@ from tandem_core.table import Table, _from_wire
 from tandem_orders import consumers, main, secrets
 from tandem_orders import store as store_module
 from tandem_orders.store import SOURCE, Store
-from tests.service.services import Reply, Service, running, tell_time
+from tests.service.services import Reply, Service, client, running, tell_time
 from tests.service.table_contents import contents
 from tools.packages.template import merged_template
 
@@ -256,7 +255,7 @@ class Orders(Service[Store]):
     def secrets_are(self, **webhooks: Any) -> None:
         """Change the secret, and let the process read it again."""
         value = json.dumps({"tracking": "local-tracking-secret", "webhooks": webhooks})
-        boto3.client("secretsmanager").put_secret_value(SecretId=SECRETS, SecretString=value)
+        client("secretsmanager").put_secret_value(SecretId=SECRETS, SecretString=value)
         secrets.secrets_provider.cache_clear()
 
 
@@ -272,7 +271,7 @@ def orders_service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Orders]:
     environment = {"TANDEM_SECRETS": SECRETS, "TANDEM_PUBLIC_URL": PUBLIC_URL}
     cached = [store_module.store, secrets.secrets_provider]
     with running(monkeypatch, "orders", indexes, cached, environment):
-        boto3.client("secretsmanager").create_secret(Name=SECRETS, SecretString="{}")
+        client("secretsmanager").create_secret(Name=SECRETS, SecretString="{}")
         service = Orders(Store(Table("orders-test")))
         service.secrets_are(**{source: f"local-{source}-secret" for source in SENDERS})
         tell_time(monkeypatch, lambda: service.now, consumers)

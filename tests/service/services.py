@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import boto3
@@ -20,7 +21,7 @@ import pytest
 from chalice.app import Chalice
 from moto import mock_aws
 
-from tandem_core import http, outbox, settings, table
+from tandem_core import http, settings
 from tandem_core.auth import ROLE_SCOPES, Role
 from tandem_core.table import Table
 
@@ -104,6 +105,13 @@ class Service(Generic[StoreT]):
         self.now += timedelta(**span)
 
 
+@lru_cache
+def client(service: Any) -> Any:
+    """Return a client of the made-up cloud. It outlives the clouds, as the services' own do: making
+    one takes longer than most tests."""
+    return boto3.client(service)
+
+
 def create_table(name: str, indexes: Mapping[str, tuple[str, str, str]]) -> None:
     """Create a service's table. An index is its partition, its order and what it projects."""
     attributes = {"pk", "sk"} | {one for index in indexes.values() for one in index[:2]}
@@ -115,7 +123,7 @@ def create_table(name: str, indexes: Mapping[str, tuple[str, str, str]]) -> None
         }
         for index, (partition, sort, projection) in indexes.items()
     ]
-    boto3.client("dynamodb").create_table(
+    client("dynamodb").create_table(
         TableName=name,
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[
@@ -153,17 +161,12 @@ def running(
         **(environment or {}),
     }.items():
         monkeypatch.setenv(variable, value)
-    forgotten: list[Any] = [
-        settings.service_settings,
-        table.dynamodb_client,
-        outbox._events_client,
-        *cached,
-    ]
+    forgotten: list[Any] = [settings.service_settings, *cached]
     with mock_aws():
         for one in forgotten:
             one.cache_clear()
         create_table(f"{name}-test", indexes)
-        boto3.client("events").create_event_bus(Name=BUS)
+        client("events").create_event_bus(Name=BUS)
         yield
         for one in forgotten:
             one.cache_clear()
