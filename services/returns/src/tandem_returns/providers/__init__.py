@@ -1,0 +1,22 @@
+"""Everybody who pays back or sells return labels: which tender goes where.
+
+A new provider is a module and a line here. What has no provider (cash, a tender nobody knows) is
+paid by a person.
+"""
+
+from __future__ import annotations
+
+from tandem_returns.payments import Provider, ProviderSettings
+
+
+def provider_for(tender: str, settings: ProviderSettings) -> Provider | None:
+    """Return who pays this kind of tender; None when a person has to."""
+    if tender == "card" and settings.stripe:
+        from tandem_returns.providers.stripe import Stripe
+
+        return Stripe(settings.stripe, settings.patience)
+    if tender in ("gift_card", "store_credit") and settings.credit:
+        from tandem_returns.providers.credit import Credit
+
+        return Credit(settings.credit, settings.patience)
+    return None
