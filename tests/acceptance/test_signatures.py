@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from tandem_core.signatures import SCHEMES, SignatureInvalid, verify
 from tandem_orders.senders import SENDERS
-from tandem_orders.senders.signatures import SCHEMES, SignatureInvalid, verify
 from tests.acceptance.conftest import Tally
 from tests.acceptance.service import Sender
 from tests.acceptance.signing import SIGN, SQUARE_URL, hmac_sha256, secret_of

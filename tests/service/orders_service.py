@@ -17,11 +17,12 @@ from typing import Any
 
 import pytest
 
+from tandem_core import secrets
 from tandem_core.clock import rfc3339
 from tandem_core.events import Envelope, envelope_json
 from tandem_core.journal import Entry, entry_of, verify_chain
 from tandem_core.table import Table, _from_wire
-from tandem_orders import consumers, main, secrets
+from tandem_orders import consumers, main
 from tandem_orders import store as store_module
 from tandem_orders.store import SOURCE, Store
 from tests.service.services import Reply, Service, client, running, tell_time

@@ -189,7 +189,7 @@ def test_a_body_that_nobody_can_read_is_kept_parked_and_shown(orders: Orders, bo
     assert (parked["source"], parked["topic"]) == ("shopify", "orders/create")
     assert parked["reason"].startswith("UNPARSEABLE: ")
     assert parked["received_at"] == rfc3339(orders.now)
-    assert orders.store.message(message_id).body == body
+    assert orders.store.inbox.message(message_id).body == body
 
 
 def test_a_message_may_be_large_and_not_endless(orders: Orders) -> None:
@@ -207,7 +207,7 @@ def test_a_message_may_be_large_and_not_endless(orders: Orders) -> None:
 def test_no_address_and_no_credential_of_the_journey_is_kept(orders: Orders) -> None:
     journey = {"X-Forwarded-For": "203.0.113.7", "Authorization": "Bearer x", "X-Api-Key": "k"}
     name = orders.said("shopify", shopify_order(), "orders/create", headers=journey)
-    kept = orders.store.message(name).headers
+    kept = orders.store.inbox.message(name).headers
     assert "x-shopify-topic" in kept
     assert not {"x-forwarded-for", "authorization", "x-api-key"} & set(kept)
 

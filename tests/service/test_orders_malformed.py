@@ -129,7 +129,7 @@ def test_a_malformed_message_is_understood_or_parked_and_blocks_nothing(
         assert reply.status == 202, reply.body
         message_id = reply.body["message_id"]
         if reply.body["state"] != "duplicate":
-            assert orders.store.message(message_id).body == raw
+            assert orders.store.inbox.message(message_id).body == raw
         answer = orders.replay(message_id=message_id)
         assert answer.status == 200, answer.body
 

@@ -12,8 +12,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from tandem_core import outbox, settings, table
-from tandem_orders import main, secrets, store
+from tandem_core import outbox, secrets, settings, table
+from tandem_orders import main, store
 from tools.bench.loyalty.operations import TWO_CALLS_FIVE_UNITS
 from tools.bench.loyalty.report import Measured, broken_bounds
 from tools.bench.meter import Cost, Meter, total

@@ -12,9 +12,9 @@ import pytest
 from moto import mock_aws
 from pydantic import ValidationError
 
-from tandem_core import logs, settings
-from tandem_orders import secrets
-from tandem_orders.secrets import SecretsUnavailable, tracking_secrets, webhook_secrets
+from tandem_core import logs, secrets, settings
+from tandem_core.secrets import SecretsUnavailable
+from tandem_orders.secrets import tracking_secrets, webhook_secrets
 
 NAME = "tandem-test-orders-secrets"
 

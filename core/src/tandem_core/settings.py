@@ -24,3 +24,8 @@ def service_settings() -> ServiceSettings:
     names = {name: f"TANDEM_{name.upper()}" for name in ServiceSettings.model_fields}
     present = {name: os.environ[key] for name, key in names.items() if key in os.environ}
     return ServiceSettings.model_validate(present)
+
+
+def public_url() -> str:
+    """Return where senders and customers find the system, "" when that is not configured."""
+    return os.environ.get("TANDEM_PUBLIC_URL", "")

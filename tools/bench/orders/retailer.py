@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 
 from tandem_core.clock import rfc3339
-from tandem_orders.secrets import secrets_provider
+from tandem_core.secrets import secrets_provider
 from tools.bench.front import Front, Repeat
 from tools.bench.orders.providers import SECRET, Provider
 

@@ -18,12 +18,14 @@ from tandem_core.clock import utc_now
 from tandem_core.due import while_there_is_time
 from tandem_core.events import Envelope
 from tandem_core.identifiers import Identifier
+from tandem_core.inbox import MessageNotFound
 from tandem_core.logs import count, logger
 from tandem_core.outbox import service_outbox
 from tandem_core.queues import envelope_in, handle_each
+from tandem_core.settings import public_url
 from tandem_orders import contracts
-from tandem_orders.secrets import public_url, tracking_secrets
-from tandem_orders.store import MessageNotFound, OrderNotFound, Store, store
+from tandem_orders.secrets import tracking_secrets
+from tandem_orders.store import OrderNotFound, Store, store
 from tandem_orders.use_cases import customers, inbox, orders, parcels
 
 blueprint = Blueprint(__name__)

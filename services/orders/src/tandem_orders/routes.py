@@ -10,6 +10,7 @@ from chalice.app import Blueprint
 
 from tandem_core.auth import Principal, Role, Scope
 from tandem_core.http import Answer, Call, RawRequest, Routes
+from tandem_core.inbox import MessageNotFound
 from tandem_core.logs import count
 from tandem_core.problems import (
     Forbidden,
@@ -18,6 +19,9 @@ from tandem_core.problems import (
     VersionConflict,
     invalid_field,
 )
+from tandem_core.secrets import SecretsUnavailable
+from tandem_core.settings import public_url
+from tandem_core.signatures import SignatureInvalid, verify
 from tandem_orders import contracts, tracking_links, views
 from tandem_orders.fulfillments import Handover, InvalidTransition, PickupCodeInvalid
 from tandem_orders.ordering import (
@@ -32,21 +36,14 @@ from tandem_orders.ordering import (
 from tandem_orders.orders import Order
 from tandem_orders.pages import order_page
 from tandem_orders.preferences import Preferences
-from tandem_orders.secrets import (
-    SecretsUnavailable,
-    public_url,
-    tracking_secrets,
-    webhook_secrets,
-)
+from tandem_orders.secrets import tracking_secrets, webhook_secrets
 from tandem_orders.senders import SENDERS
-from tandem_orders.senders.signatures import SignatureInvalid, verify
 from tandem_orders.shipment_changes import Registration
 from tandem_orders.shipment_views import ShipmentView, display
 from tandem_orders.shipments import Link, TooManyOrders
 from tandem_orders.store import (
     LoadedOrder,
     LoadedShipment,
-    MessageNotFound,
     OrderNotFound,
     ShipmentNotFound,
     store,
@@ -374,7 +371,7 @@ def erase_customer(call: Call, customer_id: str) -> Answer[contracts.ErasedOrder
 @routes.get("/v1/inbox", scope=Scope.INBOX)
 def list_inbox(_call: Call, query: contracts.InboxQuery) -> Answer[contracts.InboxPage]:
     """List messages that nobody could make sense of, or that somebody must answer."""
-    parked, cursor = store().parked(query.limit, query.cursor)
+    parked, cursor = store().inbox.parked(query.limit, query.cursor)
     return Answer(
         contracts.InboxPage(
             messages=tuple(contracts.ParkedMessage(**one._asdict()) for one in parked),

@@ -13,8 +13,6 @@
 | entry: registered for an order | SHP#<shipment>        | REGISTERED#<order>#<f> | register again |
 | entry: alarm of a silence      | SHP#<shipment>        | STALE#<since>          | watch          |
 | entry: anything else           | SHP#<shipment>        | SEQ#<seq>              | history        |
-| message of a sender, raw       | IN#<message>          | MESSAGE                | normalise      |
-| message for staff to see       | PARKED                | <received>#<message>   | staff          |
 | guest's order by contact       | CONTACT#<kind>#<hash> | ORDER#<order>          | claim          |
 | customer by contact            | CONTACT#<kind>#<hash> | CUSTOMER               | place          |
 | customer: preferences          | CUS#<customer>        | HEAD                   | notify         |
@@ -23,26 +21,25 @@
 | timeline                       | TL#<customer>         | <occurred>#<event>     | timeline       |
 
 Index `customer` (customer, placed_at): orders, newest first. Index `due` (due_shard, due_at): heads
-that time does something to. Index `inbox` (inbox_day, at): messages by sender and day. An order's
-id follows from its sender's name for it, a parcel's from carrier, number and generation; so both
-are found, and can be waited for, before they exist.
+that time does something to. Messages of senders are kept as `tandem_core.inbox` says. An order's id
+follows from its sender's name for it, a parcel's from carrier, number and generation; so both are
+found, and can be waited for, before they exist.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import json
-import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
 from tandem_core.clock import rfc3339
+from tandem_core.cursors import cursor_of, plain_cursor
 from tandem_core.due import due_attributes, due_heads
 from tandem_core.events import Envelope, envelope_json, joined_objects
 from tandem_core.identifiers import Identifier
+from tandem_core.inbox import PARKED_DAYS, Inbox
 from tandem_core.journal import (
     Claim,
     Entry,
@@ -51,18 +48,10 @@ from tandem_core.journal import (
     Journal,
     LostRace,
     Origin,
-    chain_hash,
-    entry_item,
     entry_of,
     head_of,
 )
-from tandem_core.problems import (
-    IdempotencyKeyReused,
-    Missing,
-    TooLarge,
-    ValidationFailed,
-    invalid_field,
-)
+from tandem_core.problems import IdempotencyKeyReused, Missing
 from tandem_core.settings import service_settings
 from tandem_core.table import Item, Key, Page, Table, Value, every_page
 from tandem_orders import order_facts, shipment_facts
@@ -77,11 +66,6 @@ from tandem_orders.shipments import Link, Shipment, blank, due_at
 from tandem_orders.timeline import TimelineEntry
 
 SOURCE = "tandem.orders"
-RAW_DAYS = 90
-# A message waits for its order longer than any sender keeps trying.
-PARKED_DAYS = 90
-# DynamoDB takes items of 400 KB; the rest is left for keys and headers.
-MAX_DEFLATED_BYTES = 380_000
 _MAX_PAGES = 50
 _BATCH_KEYS = 100
 
@@ -92,10 +76,6 @@ class OrderNotFound(Missing):
 
 class ShipmentNotFound(Missing):
     code, title = "SHIPMENT_NOT_FOUND", "There is no such shipment"
-
-
-class MessageNotFound(Missing):
-    code, title = "MESSAGE_NOT_FOUND", "There is no such message, or it is older than 90 days"
 
 
 class LoadedOrder(NamedTuple):
@@ -116,28 +96,6 @@ class LoadedOrder(NamedTuple):
 class LoadedShipment(NamedTuple):
     head: Head
     shipment: Shipment
-
-
-class Message(NamedTuple):
-    """What a sender sent, as it came. `headers` are those that its meaning depends on."""
-
-    id: str
-    source: str
-    topic: str
-    received_at: str
-    headers: Mapping[str, str]
-    body: bytes
-    ignored: bool
-
-
-class Parked(NamedTuple):
-    """A message that nobody could make sense of, or that somebody must act on, and why."""
-
-    message_id: str
-    source: str
-    topic: str
-    received_at: str
-    reason: str
 
 
 def order_key(order_id: str) -> Key:
@@ -181,10 +139,6 @@ def notified_key(customer_id: str, what: str) -> Key:
     return Key(f"CUS#{customer_id}", f"NOTIFIED#{what}")
 
 
-def message_key(message_id: str) -> Key:
-    return Key(f"IN#{message_id}", "MESSAGE")
-
-
 def contact_key(contact: Identifier) -> Key:
     """Return the key of the customer that a contact is known to be of."""
     return Key(f"CONTACT#{contact.type}#{_digest(contact.value)}", "CUSTOMER")
@@ -201,6 +155,7 @@ class Store:
     def __init__(self, table: Table) -> None:
         self.table = table
         self.journal = Journal(table)
+        self.inbox = Inbox(table)
 
     # --- orders -------------------------------------------------------------------------------
 
@@ -289,7 +244,7 @@ class Store:
         """Return a page of a customer's orders, newest first, and where the next one starts."""
         start: Item | None = None
         if cursor:
-            placed_at, _, order_id = _plain_cursor(cursor).partition("#")
+            placed_at, _, order_id = plain_cursor(cursor).partition("#")
             start = {"customer": customer_id, "placed_at": placed_at}
             start |= order_key(order_id)._asdict()
         page = self.table.query(
@@ -306,7 +261,7 @@ class Store:
         if after is None:
             return loaded, None
         last = str(after["pk"]).removeprefix("ORD#")
-        return loaded, _cursor(str(after["placed_at"]), last)
+        return loaded, cursor_of(str(after["placed_at"]), last)
 
     # --- callers' keys ------------------------------------------------------------------------
 
@@ -486,111 +441,7 @@ class Store:
         if indexes != head.indexes:
             self.journal.reindex(head, indexes)
 
-    # --- the inbox ----------------------------------------------------------------------------
-
-    def receive(self, message: Message, now: datetime) -> bool:
-        """Keep a message, in one write; return False when it is here already.
-
-        The item is a journal entry, so that the relay tells the queue of it; one that is ignored is
-        kept without being told. Raises TooLarge.
-        """
-        raw = zlib.compress(message.body, level=9, wbits=-zlib.MAX_WBITS)
-        if len(raw) > MAX_DEFLATED_BYTES:
-            raise TooLarge("The message cannot be kept even deflated")
-        told = {"message_id": message.id, "source": message.source, "topic": message.topic}
-        data = json.dumps(told)
-        entry = Entry(
-            key=message_key(message.id),
-            subject=message.id,
-            seq=1,
-            type="webhook.received",
-            at=message.received_at,
-            data=data,
-            origin=Origin(f"sender:{message.source}", "webhook"),
-            previous=b"",
-            hash=chain_hash(b"", message.id, 1, "webhook.received", message.received_at, data),
-        )
-        item: Item = {
-            **entry_item(entry),
-            "source": message.source,
-            "topic": message.topic,
-            "headers": json.dumps(dict(message.headers), separators=(",", ":")),
-            "raw": raw,
-            "inbox_day": f"{message.source}#{message.received_at[:10]}",
-            "ttl": int((now + timedelta(days=RAW_DAYS)).timestamp()),
-        }
-        if message.ignored:
-            del item["seq"]
-        return self.table.put_new(item)
-
-    def message(self, message_id: str) -> Message:
-        """Raises MessageNotFound."""
-        (item,) = self.table.get(message_key(message_id))
-        if item is None:
-            raise MessageNotFound(f"There is no message {message_id}")
-        raw = item["raw"]
-        assert isinstance(raw, bytes)  # noqa: S101  written by receive
-        return Message(
-            id=message_id,
-            source=str(item["source"]),
-            topic=str(item["topic"]),
-            received_at=str(item["at"]),
-            headers=json.loads(str(item["headers"])),
-            body=zlib.decompress(raw, wbits=-zlib.MAX_WBITS),
-            ignored="seq" not in item,
-        )
-
-    def messages(
-        self, source: str, day: str, since: str, until: str, limit: int, cursor: str | None
-    ) -> tuple[list[str], str | None]:
-        """Return the ids of a day's messages of a sender between two instants, oldest first."""
-        start: Item | None = None
-        if cursor:
-            at, _, message_id = _plain_cursor(cursor).partition("#")
-            if not since <= at <= until:
-                raise no_such_cursor()
-            start = {"inbox_day": f"{source}#{day}", "at": at, **message_key(message_id)._asdict()}
-        page = self.table.query(
-            "inbox_day = :day AND #at BETWEEN :since AND :until",
-            {":day": f"{source}#{day}", ":since": since, ":until": until},
-            names={"#at": "at"},
-            index="inbox",
-            limit=limit,
-            start=start,
-        )
-        ids = [str(item["pk"]).removeprefix("IN#") for item in page.items]
-        after = page.next_key
-        if after is None:
-            return ids, None
-        return ids, _cursor(str(after["at"]), str(after["pk"]).removeprefix("IN#"))
-
-    def park(self, message: Message, reason: str, now: datetime) -> None:
-        """Show a message to staff, with what is wrong with it."""
-        self.table.put(
-            {
-                **_parked_key(message)._asdict(),
-                "message_id": message.id,
-                "source": message.source,
-                "topic": message.topic,
-                "received_at": message.received_at,
-                "reason": reason,
-                "ttl": int((now + timedelta(days=PARKED_DAYS)).timestamp()),
-            }
-        )
-
-    def unpark(self, message: Message) -> None:
-        self.table.delete(_parked_key(message))
-
-    def parked(self, limit: int, cursor: str | None) -> tuple[list[Parked], str | None]:
-        """Return a page of parked messages, newest first."""
-        page = self.table.query(
-            "pk = :pk AND sk < :before",
-            {":pk": "PARKED", ":before": _plain_cursor(cursor) if cursor else "9999"},
-            newest_first=True,
-            limit=limit,
-        )
-        found = [Parked(*(str(item[name]) for name in Parked._fields)) for item in page.items]
-        return found, _cursor(str(page.next_key["sk"])) if page.next_key else None
+    # --- messages that came before their order ------------------------------------------------
 
     def await_order(self, order_id: str, message_id: str, now: datetime) -> None:
         """Let a message wait for its order."""
@@ -663,12 +514,12 @@ class Store:
         """Return a page of a customer's timeline, newest first."""
         page = self.table.query(
             "pk = :pk AND sk < :before",
-            {":pk": f"TL#{customer_id}", ":before": _plain_cursor(cursor) if cursor else "9999"},
+            {":pk": f"TL#{customer_id}", ":before": plain_cursor(cursor) if cursor else "9999"},
             newest_first=True,
             limit=limit,
         )
         entries = [TimelineEntry.model_validate_json(str(item["entry"])) for item in page.items]
-        return entries, _cursor(str(page.next_key["sk"])) if page.next_key else None
+        return entries, cursor_of(str(page.next_key["sk"])) if page.next_key else None
 
     def _entries(self, pk: str) -> list[Entry]:
         def read(start: Item | None) -> Page:
@@ -731,10 +582,6 @@ def _next_parcel(shipment: Shipment) -> Shipment | None:
     )
 
 
-def _parked_key(message: Message) -> Key:
-    return Key("PARKED", f"{message.received_at}#{message.id}")
-
-
 def _customer_index(order: Order) -> dict[str, Value]:
     customer_id = order.customer.customer_id
     if customer_id is None:
@@ -754,26 +601,6 @@ def _due(head: Head | None, instant: datetime | None, subject: str = "") -> dict
     if head is not None and str(head.indexes.get("due_at", "9999")) <= at:
         at = str(head.indexes["due_at"])
     return due_attributes(head.subject if head else subject, at)
-
-
-def _cursor(*parts: str) -> str:
-    return base64.urlsafe_b64encode("#".join(parts).encode()).decode().rstrip("=")
-
-
-def _plain_cursor(cursor: str) -> str:
-    """Read a cursor that this service gave: an instant and an id. Raises a problem for another."""
-    try:
-        plain = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        at, _, name = plain.partition("#")
-        if name and rfc3339(datetime.fromisoformat(at)) == at and _cursor(plain) == cursor:
-            return plain
-    except (ValueError, OverflowError):
-        pass
-    raise no_such_cursor()
-
-
-def no_such_cursor() -> ValidationFailed:
-    return invalid_field("cursor", "INVALID_VALUE", "is not one that we gave")
 
 
 @lru_cache(maxsize=1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tandem_core.signatures import SCHEMES, Scheme
 from tandem_orders.senders import (
     aftership,
     amazon,
@@ -23,7 +24,6 @@ from tandem_orders.senders import (
     woocommerce,
 )
 from tandem_orders.senders.sender import Sender
-from tandem_orders.senders.signatures import SCHEMES, Scheme
 
 _ROWS: tuple[tuple[Sender, str], ...] = (
     (shopify.SENDER, "shopify"),

@@ -19,6 +19,7 @@ from datetime import date, datetime
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
+from tandem_core.signatures import Headers
 from tandem_orders.messages import (
     Estimate,
     FulfillmentReport,
@@ -33,7 +34,7 @@ from tandem_orders.places import Place
 from tandem_orders.scans import Scan
 from tandem_orders.senders.documents import digest
 from tandem_orders.senders.fields import Fields, document, place, refusals
-from tandem_orders.senders.sender import Headers, Sender
+from tandem_orders.senders.sender import Sender
 from tandem_orders.statuses import Reason, ShipmentStatus
 from tandem_orders.zones import dated, local_day
 

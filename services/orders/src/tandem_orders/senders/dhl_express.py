@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from tandem_core.signatures import Headers
 from tandem_orders import carriers, zones
 from tandem_orders.messages import Message, ParcelReport, Unparseable
 from tandem_orders.places import Place
@@ -34,7 +35,7 @@ from tandem_orders.senders.documents import (
     text,
     xml_document,
 )
-from tandem_orders.senders.sender import Headers, Sender
+from tandem_orders.senders.sender import Sender
 from tandem_orders.senders.tracking import Meaning, Reading
 from tandem_orders.statuses import Reason, ShipmentStatus
 

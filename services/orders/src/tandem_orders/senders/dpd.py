@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from xml.etree.ElementTree import Element
 
+from tandem_core.signatures import Headers
 from tandem_orders import zones
 from tandem_orders.messages import Message, ParcelReport, Unparseable
 from tandem_orders.places import Place
@@ -24,7 +25,7 @@ from tandem_orders.senders.documents import (
     elements,
     xml_document,
 )
-from tandem_orders.senders.sender import Headers, Sender
+from tandem_orders.senders.sender import Sender
 from tandem_orders.senders.tracking import Reading
 
 CARRIER = "dpd"

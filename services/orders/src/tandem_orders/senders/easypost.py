@@ -12,13 +12,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tandem_core.signatures import Headers
 from tandem_orders import carriers, zones
 from tandem_orders.messages import Message, ParcelReport, Unparseable
 from tandem_orders.places import Place
 from tandem_orders.scans import Scan
 from tandem_orders.senders import tracking
 from tandem_orders.senders.documents import digest, glimpse, json_object, mapping, objects, text
-from tandem_orders.senders.sender import Headers, Sender
+from tandem_orders.senders.sender import Sender
 from tandem_orders.senders.tracking import Meaning, Reading
 from tandem_orders.statuses import EXCEPTIONS, Reason, ShipmentStatus
 

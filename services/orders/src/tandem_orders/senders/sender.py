@@ -5,13 +5,11 @@ Pure. The check of signatures is no part of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from tandem_core.signatures import Headers
 from tandem_orders.messages import Message
-
-# Names in lower case.
-Headers = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from datetime import datetime
 from typing import Literal
 
 from tandem_core.money import Money
+from tandem_core.signatures import Headers
 from tandem_core.values import Channel
 from tandem_orders.messages import (
     Contact,
@@ -49,7 +50,7 @@ from tandem_orders.places import Place
 from tandem_orders.scans import Scan
 from tandem_orders.senders.documents import digest
 from tandem_orders.senders.fields import Fields, document, identity, place, refusals
-from tandem_orders.senders.sender import Headers, Sender
+from tandem_orders.senders.sender import Sender
 from tandem_orders.senders.shops import TILL, channel_named, tender_type, tenders
 from tandem_orders.statuses import Reason, ShipmentStatus
 

@@ -13,13 +13,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from tandem_core.signatures import Headers
 from tandem_orders import zones
 from tandem_orders.messages import Message, ParcelReport, Unparseable
 from tandem_orders.places import Place
 from tandem_orders.scans import Scan
 from tandem_orders.senders import tracking
 from tandem_orders.senders.documents import digest, json_document, mapping, objects, text
-from tandem_orders.senders.sender import Headers, Sender
+from tandem_orders.senders.sender import Sender
 from tandem_orders.senders.tracking import Reading
 
 CARRIER = "usps"

@@ -15,18 +15,20 @@ from typing import Literal, NamedTuple
 from pydantic import ValidationError
 
 from tandem_core.clock import rfc3339
+from tandem_core.cursors import no_such_cursor
 from tandem_core.ids import derived_id
+from tandem_core.inbox import Message, MessageNotFound
 from tandem_core.journal import Origin
 from tandem_core.problems import Busy, Problem, Unprocessable
+from tandem_core.signatures import SCHEMES
 from tandem_orders import messages
 from tandem_orders.messages import ParcelReport, Unparseable
 from tandem_orders.ordering import FulfillmentNotFound, order_id_of
 from tandem_orders.senders import SENDERS
 from tandem_orders.senders.sender import Sender
-from tandem_orders.senders.signatures import SCHEMES
 from tandem_orders.shipment_changes import Registration
 from tandem_orders.shipments import Link
-from tandem_orders.store import Message, MessageNotFound, OrderNotFound, Store, no_such_cursor
+from tandem_orders.store import OrderNotFound, Store
 from tandem_orders.use_cases import customers, orders, parcels
 
 # Senders name the topic, the event and its time in headers of their own.
@@ -62,7 +64,7 @@ def receive(
     topic = sender.topic_of(headers, body)
     ignored = bool(topic) and sender.topics is not None and topic not in sender.topics
     message_id = derived_id("msg", sender.name, sender.dedupe_key(headers, body))
-    kept = store.receive(
+    kept = store.inbox.receive(
         Message(
             id=message_id,
             source=sender.name,
@@ -89,7 +91,7 @@ def _kept(headers: Mapping[str, str]) -> dict[str, str]:
 
 def normalise(store: Store, message_id: str, now: datetime) -> Outcome:
     """Understand a message and do what it says. Raises MessageNotFound, and Busy to come again."""
-    return _understand(store, store.message(message_id), now)
+    return _understand(store, store.inbox.message(message_id), now)
 
 
 def _understand(store: Store, message: Message, now: datetime) -> Outcome:
@@ -101,7 +103,7 @@ def _understand(store: Store, message: Message, now: datetime) -> Outcome:
         if not message.topic and not reports:
             raise Unparseable("the message does not tell its topic")
     except Unparseable as why:
-        store.park(message, f"UNPARSEABLE: {why}", now)
+        store.inbox.park(message, f"UNPARSEABLE: {why}", now)
         return "parked"
     outcome: Outcome = "understood"
     for report in reports:
@@ -110,11 +112,11 @@ def _understand(store: Store, message: Message, now: datetime) -> Outcome:
         except Busy:
             raise
         except Problem as refusal:
-            store.park(message, f"{refusal.code}: {refusal.detail}", now)
+            store.inbox.park(message, f"{refusal.code}: {refusal.detail}", now)
             outcome = "parked"
         except ValidationError as unfit:
             where = ", ".join(str(one["loc"]) for one in unfit.errors()[:5])
-            store.park(message, f"UNFIT: {where} of {unfit.title}", now)
+            store.inbox.park(message, f"UNFIT: {where} of {unfit.title}", now)
             outcome = "parked"
     return outcome
 
@@ -156,7 +158,7 @@ def _do(store: Store, message: Message, report: messages.Message, now: datetime)
             asked_at = report.requested_at or datetime.fromisoformat(message.received_at)
             customers.erase_orders(store, ids, report.contact, asked_at, origin, now)
         case messages.CustomerDataRequest():
-            store.park(message, f"DATA_REQUEST: {report.request_id} is to be answered", now)
+            store.inbox.park(message, f"DATA_REQUEST: {report.request_id} is to be answered", now)
             return "parked"
     return "understood"
 
@@ -214,10 +216,10 @@ def retry_waiting(store: Store, order_id: str, now: datetime) -> None:
 
 def replay_message(store: Store, message_id: str, now: datetime) -> Outcome:
     """Understand a message again, after a mend; staff stop seeing it when that works."""
-    message = store.message(message_id)
+    message = store.inbox.message(message_id)
     outcome = _understand(store, message, now)
     if outcome != "parked":
-        store.unpark(message)
+        store.inbox.unpark(message)
     return outcome
 
 
@@ -243,7 +245,7 @@ def replay_range(  # noqa: PLR0913
         if left <= 0:
             return Replayed(counts, f"{day.isoformat()}.")
         start = inner if day.isoformat() == reached and inner else None
-        ids, more = store.messages(
+        ids, more = store.inbox.messages(
             source, day.isoformat(), rfc3339(since), rfc3339(until), left, start
         )
         for message_id in ids:

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tandem_core.signatures import MAX_SIGNATURES, SCHEMES, SignatureInvalid, verify
 from tandem_orders.senders import SENDERS
-from tandem_orders.senders.signatures import MAX_SIGNATURES, SCHEMES, SignatureInvalid, verify
 
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 BODY = '{"id": 9007199254740993, "name": "Zoë"}'.encode()
@@ -38,9 +38,13 @@ def seconds(at: datetime = NOW) -> str:
     return str(int(at.timestamp()))
 
 
-def shippo(secret: str = SECRET, at: datetime = NOW, body: bytes = BODY) -> dict[str, str]:
+def stripe(secret: str = SECRET, at: datetime = NOW, body: bytes = BODY) -> dict[str, str]:
     signature = in_hex(secret, seconds(at).encode() + b"." + body)
-    return {"shippo-auth-signature": f"t={seconds(at)},v1={signature}"}
+    return {"stripe-signature": f"t={seconds(at)},v1={signature}"}
+
+
+def shippo(secret: str = SECRET, at: datetime = NOW, body: bytes = BODY) -> dict[str, str]:
+    return {"shippo-auth-signature": stripe(secret, at, body)["stripe-signature"]}
 
 
 def standard(secret: str = SECRET, at: datetime = NOW, body: bytes = BODY) -> dict[str, str]:
@@ -60,6 +64,7 @@ def signed(scheme: str, secret: str = SECRET, body: bytes = BODY) -> dict[str, s
         "square": {"x-square-hmacsha256-signature": in_base64(secret, URL.encode() + body)},
         "easypost": {"x-hmac-signature": f"hmac-sha256-hex={in_hex(secret, body)}"},
         "aftership": {"aftership-hmac-sha256": in_base64(secret, body)},
+        "stripe": stripe(secret, body=body),
         "shippo": shippo(secret, body=body),
         "standard_webhooks": standard(secret, body=body),
     }[scheme]
@@ -175,7 +180,7 @@ def test_a_sender_may_use_either_of_its_headers(scheme: str, header: str) -> Non
     assert check(scheme, {header: in_base64(SECRET)}) == ""
 
 
-@pytest.mark.parametrize("scheme", ["shippo", "standard_webhooks"])
+@pytest.mark.parametrize("scheme", ["stripe", "shippo", "standard_webhooks"])
 def test_what_was_signed_too_long_ago_or_ahead_is_stale(scheme: str) -> None:
     for minutes, verdict in ((-6, "stale"), (-5, ""), (0, ""), (5, ""), (6, "stale")):
         headers = signed_at(scheme, NOW + timedelta(minutes=minutes))
@@ -183,7 +188,7 @@ def test_what_was_signed_too_long_ago_or_ahead_is_stale(scheme: str) -> None:
 
 
 def signed_at(scheme: str, at: datetime) -> dict[str, str]:
-    return shippo(at=at) if scheme == "shippo" else standard(at=at)
+    return {"stripe": stripe, "shippo": shippo, "standard_webhooks": standard}[scheme](at=at)
 
 
 def test_a_timestamp_is_signed_too() -> None:
@@ -202,6 +207,15 @@ def test_a_timestamp_is_plain_seconds(timestamp: str) -> None:
     assert check("shippo", {"shippo-auth-signature": headers}) == "malformed"
     expected = "malformed" if timestamp else "missing"
     assert check("standard_webhooks", standard() | {"webhook-timestamp": timestamp}) == expected
+
+
+def test_stripe_s_signatures_of_another_version_say_nothing() -> None:
+    # The shape of "Verify webhook signatures manually": one line, v0 beside v1 in test mode.
+    genuine = stripe()["stripe-signature"]
+    time, _, signature = genuine.partition(",v1=")
+    assert check("stripe", {"stripe-signature": f"{genuine},v0={in_hex('other')}"}) == ""
+    assert check("stripe", {"stripe-signature": f"{time},v0={signature}"}) == "malformed"
+    assert check("stripe", {"stripe-signature": f"v1={signature}"}) == "malformed"
 
 
 def test_any_of_several_signatures_may_match() -> None:

@@ -5,8 +5,8 @@ secrets, the time and the address that was called are arguments. Never reads a b
 never tells a secret or a right signature.
 
 Sources: Shopify "Verify webhook deliveries", EasyPost client libraries, AfterShip "Webhook
-signature", Shippo "Webhook security", Square `WebhooksHelper`, WooCommerce `WC_Webhook`, and
-Standard Webhooks 1.0.0.
+signature", Shippo "Webhook security", Stripe "Verify webhook signatures manually", Square
+`WebhooksHelper`, WooCommerce `WC_Webhook`, and Standard Webhooks 1.0.0.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from tandem_core.problems import Unauthenticated
-from tandem_orders.senders.sender import Headers
+
+# Names in lower case.
+Headers = Mapping[str, str]
 
 # What a header may carry: more is nobody's rotation of secrets.
 MAX_SIGNATURES = 20
@@ -97,7 +99,16 @@ SCHEMES: Mapping[str, Scheme] = {
     "aftership": Scheme(
         headers=("aftership-hmac-sha256", "as-signature-hmac-sha256"), encoding="base64"
     ),
-    # Shippo signs each attempt anew, as Stripe does, from whom it has the format and the 300 s.
+    # Each attempt is signed anew, so a repetition is not stale. A secret that is being replaced
+    # signs beside the new one for a day; `v0` is of test events and no signature to trust.
+    "stripe": Scheme(
+        headers=("stripe-signature",),
+        encoding="hex",
+        message="t.body",
+        prefix="v1=",
+        tolerance_seconds=300,
+    ),
+    # As Stripe does, from whom Shippo has the format and the 300 s.
     "shippo": Scheme(
         headers=("shippo-auth-signature",),
         encoding="hex",
@@ -105,7 +116,7 @@ SCHEMES: Mapping[str, Scheme] = {
         prefix="v1=",
         tolerance_seconds=300,
     ),
-    # Also for what the retailer's own forwarders and pollers pass on: see senders.SENDERS.
+    # Also for what the retailer's own forwarders and pollers pass on.
     "standard_webhooks": Scheme(
         headers=("webhook-signature",),
         encoding="base64",
