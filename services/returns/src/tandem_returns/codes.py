@@ -176,8 +176,8 @@ def qr_svg(text: str) -> str:
 
 
 def _parts(text: str) -> tuple[str, str, str]:
-    match text[:_MAX_CODE_CHARACTERS].split("."):
-        case header, claims, signature:
+    match text.split("."):
+        case header, claims, signature if len(text) <= _MAX_CODE_CHARACTERS:
             return header, claims, signature
     raise CodeInvalid("A return code has three parts that are joined by dots")
 
