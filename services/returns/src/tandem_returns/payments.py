@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr
+from pydantic import AfterValidator, Field, HttpUrl, SecretStr
 
 from tandem_core.money import Money
+from tandem_core.secrets import Silent
 from tandem_core.values import Reference, Strict
+from tandem_returns.labels import Address
 
 # `unknown` is no end: it is asked again, under the same id.
 RefundOutcome = Literal["pending", "requires_action", "succeeded", "failed", "unknown"]
@@ -44,7 +46,10 @@ class RefundResult(Strict):
 
 
 class Provider(Protocol):
-    """Who pays one kind of tender. Neither call raises for the provider's trouble."""
+    """Who pays one kind of tender.
+
+    Neither call raises for the provider's trouble, only Misconfigured.
+    """
 
     @property
     def name(self) -> str: ...
@@ -56,39 +61,49 @@ class Provider(Protocol):
         """Find out what became of a refund, and ask for it when the provider has none."""
 
 
-class _Silent(BaseModel):
-    """A model whose errors and whose text do not repeat what it holds."""
-
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+class Misconfigured(Exception):
+    """A provider does not know us: the operator has to look at the key. Nothing was paid."""
 
 
-class StripeSettings(_Silent):
+def _encrypted_or_local(url: ProviderUrl) -> HttpUrl:
+    if url.scheme != "https" and url.host not in ("127.0.0.1", "localhost", "[::1]"):
+        raise ValueError("must be https, since a key travels with every call")
+    return url
+
+
+ProviderUrl = Annotated[HttpUrl, AfterValidator(_encrypted_or_local)]
+
+
+class StripeSettings(Silent):
     """`unreferenced` "order" derives the payment intent of a card payment that came without one
     from its order's id: for the sandbox only."""
 
-    url: HttpUrl = HttpUrl("https://api.stripe.com")
+    url: ProviderUrl = HttpUrl("https://api.stripe.com")
     api_key: SecretStr
     unreferenced: Literal["fail", "order"] = "fail"
 
 
-class CreditSettings(_Silent):
-    url: HttpUrl
+class CreditSettings(Silent):
+    url: ProviderUrl
     key: SecretStr
 
 
-class EasyPostSettings(_Silent):
-    url: HttpUrl = HttpUrl("https://api.easypost.com/v2")
+class EasyPostSettings(Silent):
+    """`return_address` is where parcels come back to."""
+
+    url: ProviderUrl = HttpUrl("https://api.easypost.com/v2")
     api_key: SecretStr
+    return_address: Address
 
 
-class Patience(_Silent):
+class Patience(Silent):
     """How long a provider is waited for, a call."""
 
     connect_seconds: Annotated[float, Field(gt=0, le=10)] = 3.0
     read_seconds: Annotated[float, Field(gt=0, le=30)] = 15.0
 
 
-class ProviderSettings(_Silent):
+class ProviderSettings(Silent):
     """Who is there to pay and to sell labels; None for whom the operator has not set up."""
 
     stripe: StripeSettings | None = None
@@ -97,17 +112,38 @@ class ProviderSettings(_Silent):
     patience: Patience = Patience()
 
 
-def provider_settings(
-    environment: Mapping[str, str], secret: Mapping[str, Any]
-) -> ProviderSettings:
-    """Read who is set up: whose key the secret has, at the address that the environment names.
+class ProviderSecrets(Silent):
+    """What the service's secret holds for providers; members that are others' business are left.
 
-    Raises pydantic's ValidationError for what is set up wrongly, without the values.
+    {"stripe": {"api_key", "unreferenced"?}, "credit": {"key"}, "easypost": {"api_key"}}
     """
+
+    stripe: Mapping[str, Any] = {}
+    credit: Mapping[str, Any] = {}
+    easypost: Mapping[str, Any] = {}
+
+
+def provider_settings(environment: Mapping[str, str], secrets: ProviderSecrets) -> ProviderSettings:
+    """Return who is set up: whose key the secret has, at the address that the environment names.
+
+    TANDEM_RETURN_ADDRESS is an Address as JSON. Raises pydantic's ValidationError for what is set
+    up wrongly, without its values.
+    """
+
+    def url(name: str) -> dict[str, str]:
+        told = environment.get(f"TANDEM_{name.upper()}_URL")
+        return {"url": told} if told else {}
+
     found: dict[str, Any] = {}
-    for name in ("stripe", "credit", "easypost"):
-        url = environment.get(f"TANDEM_{name.upper()}_URL", "")
-        own = {key: value for key, value in secret.get(name, {}).items() if value}
-        if own.get("key" if name == "credit" else "api_key") and (url or name != "credit"):
-            found[name] = own | ({"url": url} if url else {})
+    if secrets.stripe.get("api_key"):
+        found["stripe"] = {**secrets.stripe, **url("stripe")}
+    if secrets.credit.get("key") and url("credit"):
+        found["credit"] = {**secrets.credit, **url("credit")}
+    address = environment.get("TANDEM_RETURN_ADDRESS")
+    if secrets.easypost.get("api_key") and address:
+        found["easypost"] = {
+            **secrets.easypost,
+            **url("easypost"),
+            "return_address": Address.model_validate_json(address),
+        }
     return ProviderSettings.model_validate(found)

@@ -1,0 +1,133 @@
+"""One call to a provider: sent once, waited for within limits, read with care.
+
+Knows no provider. Nothing is repeated here, followed elsewhere, or taken from an answer that is not
+whole: what a call has done is for its caller to find out.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pydantic import HttpUrl
+
+from tandem_returns.payments import Misconfigured, Patience
+
+if TYPE_CHECKING:
+    from urllib3 import PoolManager
+
+_MAX_ANSWER_BYTES = 4_000_000
+_MAX_IDENTIFIER = 128
+_REFUSED_KEY = (401, 403)
+# The provider may or may not have acted, or asks to come again.
+_NO_VERDICT = (408, 409, 424, 425, 429)
+_CODE = re.compile(r"[a-z0-9_]{1,64}")
+
+
+class NoAnswer(Exception):
+    """What became of the call is not known. `reason` is a stable code."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Answer(NamedTuple):
+    """`document` is empty where a refusal's body is no JSON object."""
+
+    status: int
+    document: Mapping[str, Any]
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status < 300  # noqa: PLR2004
+
+    def inside(self, name: str) -> Mapping[str, Any]:
+        """Return a member that is an object; an empty one for anything else."""
+        found = self.document.get(name)
+        return found if isinstance(found, dict) else {}
+
+
+def call(
+    method: str,
+    url: HttpUrl,
+    path: str,
+    *,
+    headers: Mapping[str, str],
+    body: bytes | None = None,
+    patience: Patience,
+) -> Answer:
+    """Return a success, or a refusal that says that nothing was done.
+
+    Raises NoAnswer for everything that leaves that open, Misconfigured for a refused key.
+    """
+    from urllib3 import Timeout
+    from urllib3.exceptions import HTTPError, TimeoutError
+
+    try:
+        response = _connections().request(
+            method,
+            str(url).rstrip("/") + path,
+            body=body,
+            # A connection that slept with the process may be dead, and be noticed by a time-out.
+            headers={"Connection": "close", "User-Agent": "tandem/1", **headers},
+            timeout=Timeout(connect=patience.connect_seconds, read=patience.read_seconds),
+            retries=False,
+            redirect=False,
+            preload_content=False,
+        )
+        try:
+            raw = response.read(_MAX_ANSWER_BYTES + 1)
+        finally:
+            response.close()
+    except TimeoutError as late:
+        raise NoAnswer("timeout") from late
+    except HTTPError as broken:
+        raise NoAnswer("connection_lost") from broken
+    return _judged(response.status, raw)
+
+
+def _judged(status: int, raw: bytes) -> Answer:
+    if status in _REFUSED_KEY:
+        raise Misconfigured(f"The provider refuses our key: status {status}")
+    answer = Answer(status, _object(raw))
+    if answer.is_success and not answer.document:
+        raise NoAnswer("unreadable_answer")
+    if not answer.is_success and (status in _NO_VERDICT or not 400 <= status < 500):  # noqa: PLR2004
+        raise NoAnswer(f"status_{status}")
+    return answer
+
+
+def _object(raw: bytes) -> Mapping[str, Any]:
+    if len(raw) > _MAX_ANSWER_BYTES:
+        return {}
+    try:
+        document = json.loads(raw)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def code(value: Any) -> str:
+    """Return a provider's word when it is one that we can keep as a reason, else ""."""
+    return value if isinstance(value, str) and _CODE.fullmatch(value) else ""
+
+
+def identifier(value: Any) -> str | None:
+    """Return a provider's name for something when it is one that we can keep, else None."""
+    fits = isinstance(value, str) and 0 < len(value) <= _MAX_IDENTIFIER and value.isprintable()
+    return str(value) if fits else None
+
+
+@lru_cache(maxsize=1)
+def _connections() -> PoolManager:
+    """Return the process's pool, for what it has read of the system's certificates."""
+    import ssl
+
+    from urllib3 import PoolManager
+
+    # The SDK's own are cut down to those of AWS.
+    return PoolManager(num_pools=4, ssl_context=ssl.create_default_context())
