@@ -1,0 +1,425 @@
+"""A return: what comes back, on three axes, and what is paid for it.
+
+    decision   per line     requested -> needs_review -> approved | rejected | cancelled | expired
+    logistics  per unit     see logistics.py
+    money      per refund   planned (a leg) -> reserved -> submitted -> pending -> succeeded ...
+
+A *leg* is what the quote said: so much to this tender. A *refund* is one payment of a leg, or of a
+part of it: units may arrive one by one. What is due for some of the units is one function, `due`;
+all else is the difference between two of its values, so nothing is paid twice and the parts add up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import Field
+
+from tandem_core.clock import Instant
+from tandem_core.money import Currency, Money
+from tandem_core.problems import Conflict, Missing
+from tandem_core.values import Quantity, Reference, Strict
+from tandem_returns.cases import Explanation, Method, Outcome, Risk, Trigger
+from tandem_returns.logistics import IN_OUR_HANDS, NOTHING_CAME, REACHED, UNDERWAY, UnitState, count
+from tandem_returns.purchases import LineQuantity
+
+MAX_PARCELS = 10
+
+Decision = Literal["requested", "needs_review", "approved", "rejected", "cancelled", "expired"]
+RefundState = Literal[
+    "planned",
+    "reserved",
+    "submitted",
+    "pending",
+    "requires_action",
+    "unknown",
+    "succeeded",
+    "failed",
+    "replanned",
+]
+Status = Literal[
+    "requested",
+    "approved",
+    "in_progress",
+    "partially_resolved",
+    "resolved",
+    "rejected",
+    "cancelled",
+    "expired",
+]
+ACTIVE: frozenset[Decision] = frozenset({"requested", "needs_review", "approved"})
+# The least advanced state of several speaks for all of them.
+_MONEY_ORDER: tuple[RefundState, ...] = (
+    "failed",
+    "requires_action",
+    "unknown",
+    "planned",
+    "reserved",
+    "submitted",
+    "pending",
+    "succeeded",
+)
+
+
+class ReturnNotFound(Missing):
+    code, title = "RETURN_NOT_FOUND", "There is no such return"
+
+
+class RefundNotFound(Missing):
+    code, title = "REFUND_NOT_FOUND", "The return has no such refund"
+
+
+class ReturnMoved(Conflict):
+    code, title = "INVALID_TRANSITION", "The return is not where that is possible"
+
+    def __init__(self, verb: str, status: str) -> None:
+        super().__init__(f"A return that is {status} cannot be {verb}", status=status)
+
+
+class ReturnLine(Strict):
+    """`amount` is what all its units are worth, `fee` what is kept of that, both in minor units of
+    the return's currency. `paid_units` are those whose money has been set in motion."""
+
+    line_id: Reference
+    sku: Reference
+    name: str = ""
+    category: Reference | None = None
+    quantity: Quantity
+    reason: Reference
+    decision: Decision
+    trigger: Trigger
+    logistics: dict[UnitState, int]
+    amount: int
+    fee: int = 0
+    points_taken: int = 0
+    paid_units: int = 0
+    explanation: tuple[Explanation, ...] = ()
+
+    @property
+    def triggered(self) -> int:
+        """Units that are far enough for their money to go."""
+        if self.decision != "approved":
+            return self.paid_units
+        return max(self.paid_units, count(self.logistics, REACHED[self.trigger]))
+
+    @property
+    def held(self) -> int:
+        """Units that nobody else can ask back."""
+        if self.decision not in ACTIVE:
+            return self.paid_units
+        return max(self.paid_units, self.quantity - count(self.logistics, NOTHING_CAME))
+
+    @property
+    def is_settled(self) -> bool:
+        """Tell whether nothing more is expected of it: no parcel, no decision, no money."""
+        if self.decision not in ACTIVE:
+            return True
+        if self.decision != "approved" or count(self.logistics, UNDERWAY):
+            return False
+        accepted = count(self.logistics, IN_OUR_HANDS | {"not_required"})
+        return self.paid_units >= accepted
+
+
+class Leg(Strict):
+    """What was quoted for one tender. `source` is the order's tender that it counts against, None
+    for what comes on top; `exchange` legs are carried over to the replacement, not paid.
+
+    `refunded` has been turned into refunds.
+    """
+
+    source: str | None
+    tender: Reference
+    paid: int
+    points: int | None = None
+    reference: Reference | None = None
+    bonus: bool = False
+    exchange: bool = False
+    refunded: int = 0
+    refunded_points: int = 0
+
+
+class Refund(Strict):
+    """One payment. Its id is the key that its provider knows it by, for ever.
+
+    `replaces` names the failed one whose money it moves another way.
+    """
+
+    refund_id: str
+    leg: int
+    tender: Reference
+    paid: Money
+    points: int | None = None
+    reference: Reference | None = None
+    state: RefundState
+    lines: tuple[LineQuantity, ...] = ()
+    provider: str = ""
+    provider_reference: str | None = None
+    reason: str = ""
+    replaces: str | None = None
+    asked: int = 0
+    planned_at: Instant
+    settled_at: Instant | None = None
+    ask_at: Instant | None = None
+
+
+class ExchangeLine(Strict):
+    line_id: Reference
+    sku: Reference
+    name: str = ""
+    category: Reference | None = None
+    quantity: Quantity
+    unit_price: Money
+
+
+class ExchangePayment(Strict):
+    type: Reference
+    paid: Money
+    reference: Reference | None = None
+
+
+class Exchange(Strict):
+    """What is wanted instead. `paid` is what the customer has paid on top."""
+
+    lines: tuple[ExchangeLine, ...]
+    due: int = 0
+    paid: ExchangePayment | None = None
+    created: bool = False
+
+
+class Parcel(Strict):
+    """A parcel on its way back."""
+
+    carrier: Reference
+    tracking_number: Reference
+
+
+class LabelState(Strict):
+    """A label on its way: what its provider calls it, so that it is bought once."""
+
+    state: Literal["wanted", "prepared", "bought", "unavailable"]
+    shipment_reference: str = ""
+    rate_reference: str = ""
+    reason: str = ""
+
+
+class ReturnData(Strict):
+    """What is kept of a return. `channel` is where the order was placed, `begun_in` where its
+    return was begun."""
+
+    return_id: str
+    order_id: str
+    quote_id: str
+    customer_id: Reference | None = None
+    number: Reference | None = None
+    channel: str
+    begun_in: str
+    currency: Currency
+    outcome: Outcome
+    method: Method
+    store_id: Reference | None = None
+    policy: str
+    risk: Risk
+    lines: tuple[ReturnLine, ...]
+    legs: tuple[Leg, ...]
+    refunds: tuple[Refund, ...] = ()
+    method_fee: int = 0
+    delivery: int = 0
+    exchange: Exchange | None = None
+    gift: bool = False
+    statutory: bool = False
+    override: str | None = None
+    note: str | None = None
+    requested_at: Instant
+    quoted_at: Instant
+    ship_by: Instant | None = None
+    refund_within_hours: int
+    triggered_at: Instant | None = None
+    refunded_at: Instant | None = None
+    closed_at: Instant | None = None
+    late: bool = False
+    code_id: str = ""
+    code_used: bool = False
+    label: LabelState | None = None
+    label_wanted: bool = False
+    parcels: Annotated[tuple[Parcel, ...], Field(max_length=MAX_PARCELS)] = ()
+    withdrawal_id: str | None = None
+
+
+class Return(ReturnData):
+    """A return as it is."""
+
+    def line(self, line_id: str) -> ReturnLine | None:
+        return next((line for line in self.lines if line.line_id == line_id), None)
+
+    def refund(self, refund_id: str) -> Refund:
+        """Raises RefundNotFound."""
+        for refund in self.refunds:
+            if refund.refund_id == refund_id:
+                return refund
+        raise RefundNotFound
+
+    @property
+    def fees(self) -> int:
+        return self.method_fee + sum(line.fee for line in self.lines)
+
+    @property
+    def points_restored(self) -> int:
+        return sum(leg.points or 0 for leg in self.legs if leg.tender == "points")
+
+    @property
+    def points_taken(self) -> int:
+        return sum(line.points_taken for line in self.lines)
+
+    @property
+    def payable(self) -> list[Refund]:
+        """Refunds that money still has to move for."""
+        done: frozenset[RefundState] = frozenset({"succeeded", "replanned"})
+        return [refund for refund in self.refunds if refund.state not in done]
+
+    @property
+    def is_complete(self) -> bool:
+        """Tell whether all that is expected has come, or will not."""
+        return all(line.decision not in ("requested", "needs_review") for line in self.lines) and (
+            not any(
+                count(line.logistics, UNDERWAY)
+                for line in self.lines
+                if line.decision == "approved"
+            )
+        )
+
+    @property
+    def is_settled(self) -> bool:
+        """Tell whether nothing more is expected of it."""
+        return all(line.is_settled for line in self.lines) and not self.payable
+
+    @property
+    def status(self) -> Status:
+        decisions = {line.decision for line in self.lines}
+        if not decisions & ACTIVE and not any(line.paid_units for line in self.lines):
+            for ended in ("expired", "cancelled", "rejected"):
+                if ended in decisions:
+                    return ended
+        if decisions & {"requested", "needs_review"}:
+            return "requested"
+        if self.is_settled:
+            complete = all(
+                count(line.logistics, NOTHING_CAME) == 0 and line.decision == "approved"
+                for line in self.lines
+            )
+            return "resolved" if complete else "partially_resolved"
+        begun = self.refunds or any(set(line.logistics) - {"awaiting"} for line in self.lines)
+        return "in_progress" if begun else "approved"
+
+    @property
+    def refund_due_by(self) -> datetime | None:
+        """When its money is to be on its way, by the policy's target."""
+        if self.triggered_at is None:
+            return None
+        return self.triggered_at + timedelta(hours=self.refund_within_hours)
+
+    def money_of(self, line: ReturnLine) -> RefundState | Literal["none"]:
+        """Return how far the money of a line is."""
+        if line.decision not in ACTIVE and not line.paid_units:
+            return "none"
+        if line.paid_units < line.quantity or not self.refunds:
+            return "planned" if line.triggered < line.quantity or not self.legs else "reserved"
+        return worst(refund.state for refund in self.refunds if refund.state != "replanned")
+
+    def state_of_leg(self, position: int) -> RefundState:
+        """Return how far a leg is: what has not become a refund is planned."""
+        states = [
+            refund.state
+            for refund in self.refunds
+            if refund.leg == position and refund.state != "replanned"
+        ]
+        leg = self.legs[position]
+        if leg.refunded < leg.paid or not states:
+            states.append("planned")
+        return worst(states)
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When time next does something to it: it expires, a refund is asked for or is late."""
+        instants = [one.ask_at for one in self.refunds if one.ask_at]
+        if self.ship_by and self.status == "approved":
+            instants.append(self.ship_by)
+        if self.payable and not self.late and self.refund_due_by:
+            instants.append(self.refund_due_by)
+        return min(instants, default=None)
+
+
+class Due(NamedTuple):
+    """Of each leg, in minor units and points."""
+
+    amounts: tuple[int, ...]
+    points: tuple[int, ...]
+
+
+class Held(NamedTuple):
+    """What a return keeps of its book: units and money by line, money and points by tender."""
+
+    units: Mapping[str, int]
+    amounts: Mapping[str, int]
+    tenders: Mapping[str, int]
+    points: Mapping[str, int]
+    delivery: int
+
+
+def worst(states: Iterable[RefundState]) -> RefundState:
+    """Return the state that speaks for several."""
+    return min(states, key=_MONEY_ORDER.index, default="succeeded")
+
+
+def due(back: Return, units: Mapping[str, int]) -> Due:
+    """Return what is due for some of the units of each line: for all of them, what was quoted.
+
+    Legs are filled in their order; fees come off what is due, which is never less than nothing.
+    """
+    whole = all(units.get(line.line_id, 0) >= line.quantity for line in back.lines)
+    if whole:
+        return Due(
+            tuple(leg.paid for leg in back.legs), tuple(leg.points or 0 for leg in back.legs)
+        )
+    gross = kept = 0
+    for line in back.lines:
+        part = min(units.get(line.line_id, 0), line.quantity)
+        gross += line.amount * part // line.quantity
+        kept += line.fee * part // line.quantity
+    left = max(0, gross - kept - back.method_fee)
+    amounts, points = [], []
+    for leg in back.legs:
+        part = 0 if leg.bonus else min(left, leg.paid)
+        left -= part
+        amounts.append(part)
+        points.append((leg.points or 0) * part // leg.paid if leg.paid else 0)
+    credited = sum(part for leg, part in zip(back.legs, amounts, strict=True) if _earns_bonus(leg))
+    base = sum(leg.paid for leg in back.legs if _earns_bonus(leg))
+    for position, leg in enumerate(back.legs):
+        if leg.bonus and base:
+            amounts[position] = leg.paid * credited // base
+    return Due(tuple(amounts), tuple(points))
+
+
+def _earns_bonus(leg: Leg) -> bool:
+    return leg.tender == "store_credit" and not leg.bonus
+
+
+def held_by(back: Return | None) -> Held:
+    """Return what a return keeps of its book. It follows from the return alone."""
+    if back is None:
+        return Held({}, {}, {}, {}, 0)
+    units = {line.line_id: line.held for line in back.lines}
+    amounts = {line.line_id: line.amount * line.held // line.quantity for line in back.lines}
+    tenders: dict[str, int] = {}
+    points: dict[str, int] = {}
+    share = due(back, units)
+    for position, leg in enumerate(back.legs):
+        if leg.source is not None:
+            part = max(share.amounts[position], leg.refunded)
+            given = max(share.points[position], leg.refunded_points)
+            tenders[leg.source] = tenders.get(leg.source, 0) + part
+            points[leg.source] = points.get(leg.source, 0) + given
+    whole = all(line.held >= line.quantity for line in back.lines)
+    return Held(units, amounts, tenders, points, back.delivery if whole else 0)
