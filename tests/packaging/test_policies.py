@@ -51,6 +51,16 @@ NEEDS = {
         "Watch": LOG | READ | WRITE,
         "Replay": LOG | PUBLISH | {"dynamodb:Scan"},
     },
+    "returns": {
+        "APIHandler": LOG | READ | WRITE | DELETE | SECRET,
+        "Relay": LOG | STREAM | PUBLISH | UNSCOPED | {"sqs:SendMessage"},
+        "Consume": LOG | READ | WRITE | QUEUE,
+        "Refund": LOG | READ | WRITE | QUEUE | SECRET,
+        "Settle": LOG | READ | WRITE | QUEUE,
+        "Label": LOG | READ | WRITE | QUEUE | SECRET,
+        "Watch": LOG | READ | WRITE | SECRET,
+        "Replay": LOG | PUBLISH | {"dynamodb:Scan"},
+    },
 }
 
 

@@ -17,7 +17,7 @@ from tools.packages.template import merged_template
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = [package for package in packages(ROOT) if package.stack != "platform"]
-HAS_ROUTES = {"loyalty", "orders"}
+HAS_ROUTES = {"loyalty", "orders", "returns"}
 
 
 @pytest.fixture(scope="module", params=[package.stack for package in SERVICES])

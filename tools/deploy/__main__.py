@@ -96,7 +96,7 @@ def _put_back(target: Target, asked: argparse.Namespace) -> int:
 def _rotate(target: Target, asked: argparse.Namespace) -> int:
     if not asked.sender:
         raise Refused("Say whose secret: SENDER=shopify, or SENDER=tracking")
-    is_read = not asked.drop and asked.sender != "tracking"
+    is_read = not asked.drop and asked.sender not in repairs.OWN_KEYS
     value = sys.stdin.readline().strip() if is_read else ""
     if is_read and not value:
         raise Refused("The new secret is read from standard input, and there is none")

@@ -16,6 +16,9 @@ from botocore.exceptions import ClientError
 
 from tools.deploy.target import Refused, Say, Target, code_of, pauses
 
+# Keys of our own: of the links to orders, of return codes. All others are those of senders.
+OWN_KEYS = ("tracking", "codes")
+
 _BATCH = 10
 _RESTORED = "-restored"
 
@@ -149,18 +152,18 @@ def _put_back(target: Target, table: str, item: Any) -> bool:
 def rotate(target: Target, service: str, sender: str, value: str, say: Say) -> None:
     """Put a new secret before the one in use: both verify, the new one signs.
 
-    `sender` is who sends webhooks, or `tracking` for the key of the links to orders, which is made
-    here. Without a value the older ones are dropped.
+    `sender` is who sends webhooks, or the name of a key of our own, which is made here. Without a
+    value the older ones are dropped.
     """
     arn = target.outputs(service).get("SecretsArn")
     if arn is None:
         raise Refused(f"{service} has no secrets")
     kept: Any = json.loads(target.secrets.get_secret_value(SecretId=arn)["SecretString"])
-    holder = kept if sender == "tracking" else kept.setdefault("webhooks", {})
+    holder = kept if sender in OWN_KEYS else kept.setdefault("webhooks", {})
     present = holder.get(sender, [])
     alive = [present] if isinstance(present, str) else list(present)
     if value:
-        new = secrets.token_urlsafe(36) if sender == "tracking" else value
+        new = secrets.token_urlsafe(36) if sender in OWN_KEYS else value
         holder[sender] = [new, *alive[:1]]
     elif not alive:
         raise Refused(f"{sender} has no secret yet")
