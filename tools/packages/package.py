@@ -162,7 +162,7 @@ class Package:
     def _run_chalice(self) -> None:
         """Let Chalice import the app and write the template and a zip of our own code."""
         _run(
-            [sys.executable, "-c", "import chalice.cli; chalice.cli.main()"]
+            [sys.executable, "-c", "import sys, chalice.cli; sys.exit(chalice.cli.main())"]
             + ["package", "--merge-template", "infra.json", "package"],
             cwd=self.stage,
             # Chalice asks the SDK for names of the region, and for nothing else.
