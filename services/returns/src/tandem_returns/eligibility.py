@@ -306,13 +306,11 @@ def _trigger(asked: _Asked, risk: Risk) -> Trigger:
 
     A withdrawal waits for no more than proof of sending (2011/83/EU article 13).
     """
-    method, trigger = asked.case.method, asked.terms.trigger
+    method, trigger = asked.case.method, asked.terms.trigger.at(risk)
     if method == "keep":
         return "approval"
     if method == "store":
         return "received"
-    if isinstance(trigger, TriggerByRisk):
-        trigger = trigger.at(risk)
     too_late = asked.case.statutory and trigger in ("received", "inspected")
     if too_late or (method == "mail" and trigger == "drop_off"):
         return "first_scan"

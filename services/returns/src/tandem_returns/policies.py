@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal, Self, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from tandem_core.clock import Instant
@@ -42,6 +42,22 @@ def _one_per_currency(prices: tuple[Money, ...]) -> tuple[Money, ...]:
     return prices
 
 
+def _days_or_unlimited(value: Any) -> Any:
+    """Refuse in one sentence: a union would answer with an error for each of its members."""
+    if value == "unlimited":
+        return value
+    if (
+        not isinstance(value, bool)
+        and isinstance(value, int | float)
+        and 0 <= value <= MAX_DAYS
+        and value == int(value)
+    ):
+        return int(value)
+    raise PydanticCustomError(
+        "days_or_unlimited", f'must be a whole number of days up to {MAX_DAYS}, or "unlimited"'
+    )
+
+
 def _known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
@@ -66,17 +82,19 @@ def price_in(prices: tuple[Money, ...], currency: str) -> int | None:
 class TriggerByRisk(Strict):
     """What the payment waits for, by what is known of the customer."""
 
-    low: Trigger = "first_scan"
-    normal: Trigger = "received"
-    high: Trigger = "inspected"
+    low: Trigger
+    normal: Trigger
+    high: Trigger
 
     def at(self, risk: Risk) -> Trigger:
         return {"low": self.low, "normal": self.normal, "high": self.high}[risk]
 
 
-RefundTrigger: TypeAlias = Trigger | TriggerByRisk
 # "unlimited" and not null: in a rule, null is what the rule leaves as it is.
-Window: TypeAlias = Days | Literal["unlimited"]
+Window: TypeAlias = Annotated[
+    Annotated[int, Field(ge=0, le=MAX_DAYS)] | Literal["unlimited"],
+    BeforeValidator(_days_or_unlimited),
+]
 PolicyDecision = Literal["approve", "review", "reject"]
 Fees: TypeAlias = dict[Method, Prices]
 
@@ -93,7 +111,7 @@ class Terms(Strict):
     outcomes: Outcomes = ("refund", "exchange", "store_credit")
     methods: Methods = ("mail", "store", "drop_off", "keep")
     decision: PolicyDecision = "approve"
-    trigger: RefundTrigger = TriggerByRisk()
+    trigger: TriggerByRisk = TriggerByRisk(low="first_scan", normal="received", high="inspected")
     fees: Fees = Field(default_factory=dict)
     restocking_percent: Percent = 0
     keep_below: Prices = ()
@@ -107,7 +125,7 @@ class TermsChange(Strict):
     outcomes: Outcomes | None = None
     methods: Methods | None = None
     decision: PolicyDecision | None = None
-    trigger: RefundTrigger | None = None
+    trigger: TriggerByRisk | None = None
     fees: Fees | None = None
     restocking_percent: Percent | None = None
     keep_below: Prices | None = None
