@@ -144,6 +144,7 @@ Tandem is ready at {cloud.base_url}
                 -H "Idempotency-Key: first-member" -H "Content-Type: application/json" \\
                 -d '{{"identifiers": [{{"type": "email", "value": "ada@example.com"}}]}}'
   a sender    {cloud.base_url}/orders/v1/webhooks/shopify, signed with local-shopify-secret
+  a provider  {cloud.sandbox.url}/sandbox/refunds says what was paid back, and to whom
   logs        {cloud.paths.logs}
   data        {cloud.paths.data}; a restart finds them again
 

@@ -32,9 +32,10 @@ from tandem_local.gateway import Gateway
 from tandem_local.issuer import AUDIENCE, ISSUER, Issuer
 from tandem_local.memory import Memory
 from tandem_local.queues import QueueMapping, QueueSettings
+from tandem_local.sandbox import KEYS, Sandbox
 from tandem_local.schedules import Scheduler, read_schedules
+from tandem_local.stack_secrets import put_secrets, webhook_secrets
 from tandem_local.streams import StreamMapping, StreamSettings
-from tandem_local.webhook_secrets import put_webhook_secrets
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -52,6 +53,13 @@ _MAX_LOG_BYTES = 20_000_000
 _REPLAY_MARGIN_SECONDS = 15.0
 _REPLAY_ROUNDS = 10_000
 _REPLAY_TRIES = 5
+_RETURN_ADDRESS = {
+    "name": "Local Returns",
+    "street1": "Lagerstr. 1",
+    "city": "Berlin",
+    "postal_code": "10115",
+    "country": "DE",
+}
 
 
 class AlreadyRunning(Exception):
@@ -99,6 +107,7 @@ class LocalCloud:
         self.port = self.gateway.port
         self._lock.write(f"{self.base_url}, process {os.getpid()}")
         self._lock.flush()
+        self.sandbox = Sandbox(self.paths.data, self.base_url, webhook_secrets(KEYS, os.environ))
         self._engine = Engine(engine_python, self.paths.data, self._log("engine"))
         self._functions: dict[str, Function] = {}
         self._running: list[StreamMapping | QueueMapping | Scheduler] = []
@@ -120,6 +129,7 @@ class LocalCloud:
 
     def start(self) -> None:
         """Return when everything can serve. Raises EngineFailed, DeploymentFailed."""
+        self.sandbox.start()
         self._say("engine")
         self._engine.start()
         clients = Clients(self._engine.endpoint)
@@ -127,7 +137,7 @@ class LocalCloud:
         for package in self._packages:
             self._say(f"stack {package.stack}")
             is_unsaved |= deploy(clients, package, self._parameters())
-            is_unsaved |= put_webhook_secrets(clients, package, os.environ)
+            is_unsaved |= put_secrets(clients, package, os.environ)
         if is_unsaved:
             self._engine.save()
         self._say("functions")
@@ -150,6 +160,7 @@ class LocalCloud:
             part.stop()
         for function in self._functions.values():
             function.close()
+        self.sandbox.stop()
         self._memory.close()
         self._engine.stop()
         self._lock.close()
@@ -172,6 +183,11 @@ class LocalCloud:
             "ArchiveDays": "0",
             # What a tunnel to this machine is called, where senders on the internet need one.
             "PublicUrl": os.environ.get("TANDEM_PUBLIC_URL") or self.base_url,
+            # Nobody's money, and a seller of labels whose parcels nobody carries.
+            "StripeUrl": self.sandbox.stripe_url,
+            "CreditUrl": self.sandbox.credit_url,
+            "EasypostUrl": self.sandbox.easypost_url,
+            "ReturnAddress": json.dumps(_RETURN_ADDRESS),
             # Replays of shop data and storms of webhooks come faster than any shop's traffic.
             "RequestsPerSecond": "2000",
             "RequestsBurst": "5000",
