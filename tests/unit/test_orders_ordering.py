@@ -27,8 +27,9 @@ from tandem_orders.messages import (
     RefundLineReport,
     RefundReport,
 )
+from tandem_orders.order_facts import RefundSucceeded
 from tandem_orders.ordering import Draft
-from tandem_orders.orders import MAX_FULFILLMENTS
+from tandem_orders.orders import MAX_FULFILLMENTS, MAX_RETURN_PARCELS
 
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
 AMY = Handover(staff_id="amy")
@@ -64,6 +65,10 @@ def counted(draft: Draft) -> tuple[int, int, int, int]:
 
 def units(count: int) -> list[LineQuantity]:
     return [LineQuantity(line_id="1", quantity=count)]
+
+
+def some(count: int) -> list[LineQuantity]:
+    return units(count) if count else []
 
 
 def shipped(
@@ -207,6 +212,59 @@ def test_units_that_came_back_before_anybody_said_that_they_were_sent_are_counte
     merging.merge_fulfillment(draft, shipped(count=3), {})
     assert counted(draft) == (0, 3, 2, 2)
     assert "has_return" in draft.placed.flags
+
+
+@pytest.mark.parametrize(
+    ("received", "repaid", "shop_before", "shop_says", "unheard", "booked"),
+    [
+        (0, 0, 0, 2, 2, 0),
+        (1, 0, 0, 1, 0, 1),
+        (0, 1, 0, 1, 0, 1),
+        (1, 2, 0, 3, 1, 2),
+        (1, 1, 1, 1, 1, 0),
+        (2, 2, 1, 2, 1, 1),
+    ],
+)
+def test_a_shop_tells_only_of_the_units_that_our_returns_have_not_told_of(  # noqa: PLR0913
+    received: int, repaid: int, shop_before: int, shop_says: int, unheard: int, booked: int
+) -> None:
+    draft = placed()
+    if shop_before:
+        merging.merge_refund(draft, refund("before", (shop_before, "return")))
+    merging.merge_return(draft, NOW, some(received), some(repaid))
+    merging.merge_refund(draft, refund("r", (shop_says, "return")))
+    fact = draft.facts[-1]
+    assert isinstance(fact, RefundSucceeded)
+    assert sum(one.quantity for one in fact.lines) == unheard
+    assert sum(one.quantity for one in fact.booked) == booked
+    assert counted(draft)[3] == max(received, shop_before + shop_says)
+
+
+def test_units_that_a_return_brings_back_are_no_longer_open() -> None:
+    draft = placed()
+    assert merging.merge_return(draft, NOW, units(2), ()) is not None
+    assert counted(draft) == (0, 2, 2, 2)
+    assert merging.merge_return(draft, NOW, units(9), ()) is not None
+    draft.settle()
+    assert counted(draft) == (0, 3, 3, 3)
+    assert draft.placed.status == "completed"
+    assert merging.merge_return(draft, NOW, units(1), ()) is None
+
+
+def test_a_parcel_that_was_sent_is_not_expected_back() -> None:
+    draft = fulfilled("ship")
+    ordering.attach(draft, parcel(1), NOW, "ful_1")
+    told = len(draft.facts)
+    ordering.expect_back(draft, parcel(2))
+    assert len(draft.facts) == told
+    for seen in (3, 4):
+        ordering.expect_back(draft, parcel(seen).model_copy(update={"shipment_id": "shp_2"}))
+    assert len(draft.facts) == told + 1
+    assert draft.placed.shipment_ids == ("shp_1", "shp_2")
+    for number in range(2 * MAX_RETURN_PARCELS):
+        back = parcel(1).model_copy(update={"shipment_id": f"shp_back_{number}"})
+        ordering.expect_back(draft, back)
+    assert len(draft.placed.return_parcels) == MAX_RETURN_PARCELS
 
 
 def test_a_fulfilment_that_was_cancelled_before_it_was_reported_is_cancelled() -> None:

@@ -202,6 +202,7 @@ def steps(draw: st.DrawFn) -> tuple[str, Step]:
         st.sampled_from(
             ["cancel", "fulfil", "fulfil", "move", "move", "parcel", "parcel", "attach", "time"]
             + ["order", "fulfilment", "fulfilment", "refund", "refund", "state", "claim", "erase"]
+            + ["return"]
         )
     )
     tag = str(draw(st.integers(0, 10**9)))
@@ -235,6 +236,10 @@ def _merge(draft: Draft, said: Any) -> None:
             merging.merge_refund(draft, said)
         case OrderStateReport():
             merging.merge_state(draft, said, PARCELS)
+
+
+def _return(draft: Draft, received: Any, repaid: Any) -> None:
+    merging.merge_return(draft, draft.now, received, repaid)
 
 
 def move(draft: Draft, position: int, state: Any) -> None:
@@ -279,6 +284,9 @@ _STEPS: dict[str, Callable[[str], st.SearchStrategy[Step]]] = {
     "fulfilment": _saying(fulfillment_reports),
     "refund": _saying(refund_reports),
     "state": _saying(state_reports),
+    "return": lambda _tag: st.tuples(quantities, quantities).map(
+        lambda said: partial(_return, received=said[0], repaid=said[1])
+    ),
     "claim": _just(partial(ordering.claim, customer_id="cus_1")),
     "erase": _just(ordering.erase),
 }

@@ -601,6 +601,15 @@ def test_what_a_sender_calls_its_first_estimate_is_the_first_and_never_the_lates
     assert shipment.estimates.shown == window(6)
 
 
+def test_a_parcel_is_handed_over_with_its_first_scan_by_whoever_has_it() -> None:
+    label = [scan(S.LABEL_CREATED, after(1)), scan(S.ON_HOLD, after(2)), scan(S.DELAYED, after(3))]
+    assert fold(PARCEL, label).handed_over_at is None
+    moving = fold(PARCEL, [*label, scan(S.IN_TRANSIT, after(9)), scan(S.DELIVERED, after(20))])
+    assert moving.handed_over_at == after(9)
+    assert fold(moving, [scan(S.PICKED_UP, after(5))]).handed_over_at == after(5)
+    assert fold(PARCEL, [scan(S.DELIVERED, None)]).handed_over_at is None
+
+
 @pytest.mark.parametrize(
     ("promised", "delivered_at", "verdict"),
     [

@@ -25,7 +25,8 @@ from tandem_core.queues import envelope_in, handle_each
 from tandem_core.settings import public_url
 from tandem_orders import contracts
 from tandem_orders.secrets import tracking_secrets
-from tandem_orders.store import OrderNotFound, Store, store
+from tandem_orders.shipments import ParcelIsOutbound
+from tandem_orders.store import SOURCE, OrderNotFound, Store, store
 from tandem_orders.use_cases import customers, inbox, orders, parcels
 
 blueprint = Blueprint(__name__)
@@ -155,6 +156,59 @@ def on_fulfillment(store: Store, envelope: Envelope, now: datetime) -> None:
         inbox.retry_waiting(store, told.order_id, now)
 
 
+def on_return_parcel_added(store: Store, envelope: Envelope, now: datetime) -> None:
+    """Follow the parcel of a return; one that carries goods out is none."""
+    told = contracts.ReturnParcelAdded.model_validate(envelope.data)
+    try:
+        orders.register_return_parcel(
+            store,
+            told.order_id,
+            told.carrier,
+            told.tracking_number,
+            told.label_created_at,
+            envelope.origin(),
+            now,
+        )
+    except ParcelIsOutbound:
+        logger().warning("no return's parcel", extra={"order_id": told.order_id})
+        count("return_parcel_refused")
+
+
+def on_return_received(store: Store, envelope: Envelope, now: datetime) -> None:
+    """Count the units that a return has brought back."""
+    told = contracts.ReturnReceived.model_validate(envelope.data)
+    orders.count_return(
+        store,
+        told.order_id,
+        told.occurred_at,
+        envelope.origin(),
+        now,
+        received=told.accepted,
+    )
+
+
+def on_refund_succeeded(store: Store, envelope: Envelope, now: datetime) -> None:
+    """Remember for which units a return has paid; what shops have paid is known already."""
+    if envelope.source == SOURCE:
+        return
+    told = contracts.RefundSucceeded.model_validate(envelope.data)
+    orders.count_return(
+        store,
+        told.order_id,
+        told.occurred_at,
+        envelope.origin(),
+        now,
+        repaid=told.lines,
+    )
+
+
+def on_exchange_created(store: Store, envelope: Envelope, now: datetime) -> None:
+    """Place the order of what a customer gets instead of what they return."""
+    told = contracts.ExchangeCreated.model_validate(envelope.data)
+    original, _ = orders.get_order(store, told.order_id)
+    orders.place_order(store, told.report(original), envelope.origin(), now)
+
+
 def on_account_enrolled(store: Store, envelope: Envelope, now: datetime) -> None:
     """Give a new member the orders they placed as a guest."""
     account = contracts.AccountEnrolled.model_validate(envelope.data)
@@ -181,6 +235,10 @@ _HANDLERS: Mapping[str, Callable[[Store, Envelope, datetime], None]] = {
     "fulfillment.shipped": on_fulfillment,
     "fulfillment.delivered": on_fulfillment,
     "pickup.created": on_fulfillment,
+    "return.parcel_added": on_return_parcel_added,
+    "return.received": on_return_received,
+    "refund.succeeded": on_refund_succeeded,
+    "exchange.created": on_exchange_created,
     "shipment.registered": on_shipment,
     "shipment.updated": on_shipment,
     "shipment.delivered": on_shipment,

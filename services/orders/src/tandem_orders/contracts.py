@@ -23,13 +23,13 @@ from tandem_orders.fulfillments import (
     Parcel,
 )
 from tandem_orders.messages import (
-    Contact,
     LineReport,
     OrderReport,
     ParcelReference,
     Tender,
+    Text,
 )
-from tandem_orders.orders import MAX_LINES, Customer, Flag, OrderStatus
+from tandem_orders.orders import EXCHANGE, MAX_LINES, Customer, Flag, Order, OrderStatus
 from tandem_orders.places import Place
 from tandem_orders.statuses import Reason, ShipmentStatus
 from tandem_orders.texts import Language
@@ -111,9 +111,7 @@ class NewOrder(Strict):
             updated_at=self.placed_at,
             currency=self.currency,
             customer_id=self.customer.customer_id,
-            contact=Contact(
-                email=self.customer.email, phone=self.customer.phone, name=self.customer.name
-            ),
+            contact=self.customer.contact,
             number=self.number,
             lines=tuple(LineReport(**line.model_dump()) for line in self.lines),
             tenders=self.tenders,
@@ -225,12 +223,14 @@ class EstimatedWindow(Strict):
 
 
 class ParcelView(Strict):
-    """A parcel in short; GET /shipments/{id} tells the rest."""
+    """A parcel in short; GET /shipments/{id} tells the rest. One with `is_return` brings back what
+    the customer returns, and belongs to no fulfilment."""
 
     id: str
     carrier: str
     tracking_number: str
-    fulfillment_id: str
+    fulfillment_id: str | None
+    is_return: bool
     status: ShipmentStatus
     reason: Reason | None
     delivered_at: Instant | None
@@ -507,6 +507,84 @@ class ShipmentHeard(Heard):
         """Tell whether orders must look: at a new status, or at earlier evidence of a delivery."""
         evidence = self.scan.occurred_at if self.scan else None
         return self.changed or (evidence is not None and evidence == self.delivered_at)
+
+
+class ReturnParcelAdded(Heard):
+    """`return.parcel_added` of returns. A label's date keeps out earlier scans of its number."""
+
+    order_id: str
+    carrier: Reference
+    tracking_number: Reference
+    label_created_at: GivenInstant | None = None
+
+
+class HeardUnits(Heard):
+    line_id: Reference
+    quantity: Quantity
+
+
+class ReturnReceived(Heard):
+    """`return.received` of returns: `accepted` are the units that are really back."""
+
+    order_id: str
+    occurred_at: Instant
+    accepted: tuple[HeardUnits, ...] = ()
+
+
+class RefundSucceeded(Heard):
+    """`refund.succeeded` of returns: `lines` are the units that were paid for."""
+
+    order_id: str
+    occurred_at: Instant
+    lines: tuple[HeardUnits, ...] = ()
+
+
+class HeardLine(HeardUnits):
+    sku: Reference
+    name: Text = ""
+    category: Reference | None = None
+    unit_price: Money | None = None
+    paid: Money
+
+
+class HeardTender(Heard):
+    type: Reference
+    paid: Money
+    reference: Reference | None = None
+
+
+class ExchangeCreated(Heard):
+    """`exchange.created` of returns: what its customer gets instead of what comes back.
+    `handed_over`: they have it already. `order_id` is the order that it came with."""
+
+    order_id: str
+    external_id: Reference
+    occurred_at: Instant
+    currency: Currency
+    lines: Annotated[tuple[HeardLine, ...], Field(min_length=1, max_length=MAX_LINES)]
+    tenders: tuple[HeardTender, ...] = ()
+    store_id: Reference | None = None
+    handed_over: bool = False
+
+    def report(self, original: Order) -> OrderReport:
+        """Return the replacement in the form that all orders have: for who placed the original, and
+        sent where that went."""
+        return OrderReport(
+            source=EXCHANGE,
+            external_id=self.external_id,
+            channel=original.channel,
+            placed_at=self.occurred_at,
+            updated_at=self.occurred_at,
+            currency=self.currency,
+            customer_id=original.customer.customer_id,
+            contact=original.customer.contact,
+            lines=tuple(LineReport(**line.model_dump()) for line in self.lines),
+            tenders=tuple(Tender(**tender.model_dump()) for tender in self.tenders),
+            store_id=self.store_id,
+            destination=None if self.handed_over else original.destination,
+            language=original.language,
+            is_receipt=self.handed_over,
+        )
 
 
 class AccountEnrolled(Heard):

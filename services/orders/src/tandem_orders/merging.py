@@ -30,8 +30,8 @@ from tandem_orders.messages import (
     OrderReport,
     OrderStateReport,
     QuantityReport,
-    RefundLineReport,
     RefundReport,
+    UnitsOfLine,
     units_by_line,
 )
 from tandem_orders.order_facts import OrderUpdated, RefundLeg, RefundSucceeded
@@ -230,7 +230,7 @@ def _in_words_of(kind: FulfillmentType, state: FulfillmentState) -> FulfillmentS
 
 
 def _at_most(
-    room: Mapping[str, int], quantities: Iterable[QuantityReport | RefundLineReport]
+    room: Mapping[str, int], quantities: Iterable[UnitsOfLine]
 ) -> tuple[LineQuantity, ...]:
     """Return the units of a report that there is room for; a sender may count what we do not."""
     lines = []
@@ -253,22 +253,64 @@ def merge_refund(draft: Draft, report: RefundReport) -> None:
         take_off(draft, f"refund:{refund_id}", cancelled, "", report.occurred_at)
     # What comes back may be reported before it was sent.
     bought = {
-        line_id: one.ordered - one.cancelled - one.returned
-        for line_id, one in draft.placed.counters.items()
+        line.line_id: line.quantity - line.cancelled - line.returned for line in draft.placed.lines
     }
     returned = _at_most(bought, [one for one in report.lines if one.kind == "return"])
+    unheard, booked = _by_who_told(draft.placed, returned)
     draft.record(
         RefundSucceeded(
             **draft.about(report.occurred_at),
             refund_id=refund_id,
             succeeded_at=report.occurred_at,
-            lines=returned,
+            lines=unheard,
+            booked=booked,
             legs=tuple(
                 RefundLeg(tender=leg.type, paid=leg.paid, reference=leg.reference)
                 for leg in report.legs
             ),
         )
     )
+
+
+def _by_who_told(
+    order: Order, returned: Iterable[LineQuantity]
+) -> tuple[tuple[LineQuantity, ...], tuple[LineQuantity, ...]]:
+    """Divide units that a shop says came back: those that nobody has told of, and those of which
+    our own returns have. Whoever takes back what they earned must hear of each unit once."""
+    lines = {line.line_id: line for line in order.lines}
+    unheard, booked = {}, {}
+    for one in returned:
+        line = lines[one.line_id]
+        ours = max(0, max(line.received, line.repaid) - line.returned)
+        booked[one.line_id] = min(one.quantity, ours)
+        unheard[one.line_id] = one.quantity - booked[one.line_id]
+    return _units(unheard), _units(booked)
+
+
+def _units(quantities: Mapping[str, int]) -> tuple[LineQuantity, ...]:
+    return tuple(
+        LineQuantity(line_id=line_id, quantity=units)
+        for line_id, units in quantities.items()
+        if units
+    )
+
+
+def merge_return(
+    draft: Draft,
+    occurred_at: datetime,
+    received: Iterable[UnitsOfLine],
+    repaid: Iterable[UnitsOfLine],
+) -> OrderUpdated | None:
+    """Count what a return of ours has brought back, or paid for: at most what was bought."""
+    bought = {line.line_id: line.quantity - line.cancelled for line in draft.placed.lines}
+    lines = draft.placed.lines
+    back = _at_most({one.line_id: bought[one.line_id] - one.received for one in lines}, received)
+    paid = _at_most({one.line_id: bought[one.line_id] - one.repaid for one in lines}, repaid)
+    if not back and not paid:
+        return None
+    fact = OrderUpdated(**draft.about(occurred_at), received=back, repaid=paid)
+    draft.record(fact)
+    return fact
 
 
 def merge_state(draft: Draft, report: OrderStateReport, parcels: Parcels) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 from pydantic import Field
 
@@ -232,7 +232,15 @@ class Unparseable(Exception):
     """The body is not what its topic promises. The text says where, without personal data."""
 
 
-def units_by_line(quantities: Iterable[QuantityReport | RefundLineReport]) -> Counter[str]:
+class UnitsOfLine(Protocol):
+    @property
+    def line_id(self) -> str: ...
+
+    @property
+    def quantity(self) -> int: ...
+
+
+def units_by_line(quantities: Iterable[UnitsOfLine]) -> Counter[str]:
     """Add up units by line: a report may name a line several times."""
     units: Counter[str] = Counter()
     for one in quantities:

@@ -72,8 +72,9 @@ class OrderUpdated(OrderFact):
     """What its sender says anew of an order. Absent members have not changed.
 
     `added`: lines that are new, or have more units. `claimed`: a customer has been found for a
-    guest's order. `reopened`: what had arrived has not, after all. `returned`: units that came
-    back.
+    guest's order. `reopened`: what had arrived has not, after all. `return_parcel`: it brings back
+    what the customer returns. `received`, `repaid`: units that a return of ours has brought back,
+    and paid for.
     """
 
     private = frozenset({"customer", "destination"})
@@ -82,7 +83,9 @@ class OrderUpdated(OrderFact):
     reported_at: Instant | None = None
     added: tuple[OrderLine, ...] = ()
     tenders: tuple[Tender, ...] | None = None
-    returned: tuple[LineQuantity, ...] = ()
+    return_parcel: Parcel | None = None
+    received: tuple[LineQuantity, ...] = ()
+    repaid: tuple[LineQuantity, ...] = ()
     claimed: bool = False
     reopened: bool = False
     customer: Customer | None = None
@@ -184,11 +187,15 @@ class RefundLeg(Strict):
 
 
 class RefundSucceeded(OrderFact):
-    """Money that another system has paid back for this order; `lines` are units that came back."""
+    """Money that another system has paid back for this order; `lines` are units that came back.
+
+    `booked` are units of which our own returns have told: the shop only enters them in its books.
+    """
 
     refund_id: str
     succeeded_at: Instant
     lines: tuple[LineQuantity, ...] = ()
+    booked: tuple[LineQuantity, ...] = ()
     legs: tuple[RefundLeg, ...] = ()
 
     @property
@@ -258,7 +265,7 @@ def apply(order: Order, fact: OrderFact) -> Order:
         case OrderUpdated():
             changes = _updates(order, fact)
         case OrderCancelled():
-            changes = {"lines": _counted(order, fact.lines, "cancelled")}
+            changes = {"lines": _counted(order.lines, fact.lines, "cancelled")}
         case OrderCompleted():
             changes = {"completed_at": fact.completed_at}
         case OrderErased():
@@ -271,7 +278,7 @@ def apply(order: Order, fact: OrderFact) -> Order:
         case RefundSucceeded():
             changes = {
                 "refunds": (*order.refunds, fact.refund_id),
-                "lines": _counted(order, fact.lines, "returned"),
+                "lines": _counted(order.lines, (*fact.lines, *fact.booked), "returned"),
             }
         case _:
             raise TypeError(f"{fact.type} does not change an order")
@@ -289,18 +296,23 @@ def _updates(order: Order, fact: OrderUpdated) -> dict[str, object]:
         changes["customer"] = customer.model_copy(update={"customer_id": fact.customer_id})
     if fact.reopened:
         changes["completed_at"] = None
-    if fact.added or fact.returned:
-        lines = {line.line_id: line for line in _counted(order, fact.returned, "returned")}
+    if fact.return_parcel:
+        changes["return_parcels"] = (*order.return_parcels, fact.return_parcel)
+    if fact.added:
+        lines = {line.line_id: line for line in order.lines}
         for line in fact.added:
             known = lines.get(line.line_id, line)
-            kept = {"cancelled": known.cancelled, "returned": known.returned}
+            kept = known.model_dump(include={"cancelled", "returned", "received", "repaid"})
             lines[line.line_id] = line.model_copy(update=kept)
         changes["lines"] = tuple(lines.values())
+    if fact.received or fact.repaid:
+        received = _counted(order.lines, fact.received, "received")
+        changes["lines"] = _counted(received, fact.repaid, "repaid")
     return changes
 
 
 def _counted(
-    order: Order, quantities: tuple[LineQuantity, ...], counter: str
+    lines: tuple[OrderLine, ...], quantities: tuple[LineQuantity, ...], counter: str
 ) -> tuple[OrderLine, ...]:
     """Return the lines with units added to one of their counters."""
     units: dict[str, int] = {}
@@ -310,5 +322,5 @@ def _counted(
         line.model_copy(update={counter: getattr(line, counter) + units[line.line_id]})
         if line.line_id in units
         else line
-        for line in order.lines
+        for line in lines
     )

@@ -42,7 +42,13 @@ from tandem_orders.order_facts import (
     apply,
     placed_order,
 )
-from tandem_orders.orders import MAX_FULFILLMENTS, Customer, Order, OrderLine
+from tandem_orders.orders import (
+    MAX_FULFILLMENTS,
+    MAX_RETURN_PARCELS,
+    Customer,
+    Order,
+    OrderLine,
+)
 
 # How far a terminal's clock may run ahead of ours.
 MAX_CLOCK_SKEW = timedelta(minutes=5)
@@ -392,8 +398,7 @@ def attach(
     left.
     """
     order = draft.placed
-    known = {one.shipment_id for each in order.fulfillments for one in each.parcels}
-    if parcel.shipment_id in known:
+    if parcel.shipment_id in order.shipment_ids:
         return
     for fulfillment in order.fulfillments:
         ends = fulfillment.state in RELEASED or fulfillment.state in ARRIVED
@@ -406,6 +411,19 @@ def attach(
     if lines and not fulfillment_id and len(order.fulfillments) < MAX_FULFILLMENTS:
         fulfillment_id = derived_id("ful", order.id, parcel.shipment_id)
         fulfil(draft, fulfillment_id, "ship", lines, (parcel,), None, occurred_at)
+
+
+def expect_back(draft: Draft, parcel: Parcel) -> None:
+    """Note the parcel of a return, once. What it brings has nothing to do with what was sent."""
+    order = draft.placed
+    is_known = parcel.shipment_id in order.shipment_ids
+    if not is_known and len(order.return_parcels) < MAX_RETURN_PARCELS:
+        bare = Parcel(
+            shipment_id=parcel.shipment_id,
+            carrier=parcel.carrier,
+            tracking_number=parcel.tracking_number,
+        )
+        draft.record(OrderUpdated(**draft.about(draft.now), return_parcel=bare))
 
 
 def time_passes(draft: Draft) -> None:

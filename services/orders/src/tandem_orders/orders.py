@@ -16,12 +16,15 @@ from pydantic import Field
 from tandem_core.clock import Instant
 from tandem_core.money import EXACT_INTEGER, Currency, Money
 from tandem_core.values import MAX_QUANTITY, Channel, Reference, Strict
-from tandem_orders.fulfillments import ARRIVED, NOT_BEGUN, RELEASED, Fulfillment
-from tandem_orders.messages import Tender
+from tandem_orders.fulfillments import ARRIVED, NOT_BEGUN, RELEASED, Fulfillment, Parcel
+from tandem_orders.messages import Contact, Tender
 from tandem_orders.places import Place
 
+# The source of what a return gives instead of what came back.
+EXCHANGE = "exchange"
 MAX_LINES = 500
 MAX_FULFILLMENTS = 50
+MAX_RETURN_PARCELS = 50
 
 Units = Annotated[int, Field(ge=0, le=MAX_QUANTITY), EXACT_INTEGER]
 OrderStatus = Literal["placed", "confirmed", "in_progress", "completed", "cancelled"]
@@ -42,10 +45,19 @@ class Customer(Strict):
     phone: Annotated[str, Field(max_length=512)] | None = None
     name: Annotated[str, Field(max_length=512)] | None = None
 
+    @property
+    def contact(self) -> Contact:
+        return Contact(email=self.email, phone=self.phone, name=self.name)
+
 
 class OrderLine(Strict):
     """`paid` is for all ordered units, after discounts and before points used as tender; None
-    where a marketplace does not tell."""
+    where a marketplace does not tell.
+
+    `returned` are units that a shop says came back, `received` those that came back by a return of
+    ours, `repaid` those that our returns have paid for. Shops tell of our returns as well, so they
+    are the same units until there are more of one.
+    """
 
     line_id: Reference
     sku: Reference
@@ -56,6 +68,13 @@ class OrderLine(Strict):
     paid: Money | None = None
     cancelled: Units = 0
     returned: Units = 0
+    received: Units = 0
+    repaid: Units = 0
+
+    @property
+    def back(self) -> int:
+        """Units that have come back, whoever says so."""
+        return max(self.returned, self.received)
 
 
 class Counters(NamedTuple):
@@ -72,7 +91,11 @@ class Counters(NamedTuple):
 
 
 class Order(Strict):
-    """The order's head. `reported_at` is its sender's time of the newest report heeded."""
+    """The order's head. `reported_at` is its sender's time of the newest report heeded.
+
+    `return_parcels` bring back what its customer returns: they move no fulfilment, and how far they
+    are is not kept here.
+    """
 
     id: str
     source: Reference
@@ -93,6 +116,7 @@ class Order(Strict):
     source_state: str = ""
     reported_at: Instant | None = None
     fulfillments: tuple[Fulfillment, ...] = ()
+    return_parcels: tuple[Parcel, ...] = ()
     refunds: tuple[str, ...] = ()
     completed_at: Instant | None = None
     erased: bool = False
@@ -107,13 +131,13 @@ class Order(Strict):
             # What came back had been sent and had arrived, whether or not anybody said so. A parcel
             # that turns up after its units were sent again does not make more of them.
             wanted = line.quantity - line.cancelled
-            sent = min(max(fulfilled[line.line_id], line.returned), wanted)
+            sent = min(max(fulfilled[line.line_id], line.back), wanted)
             counters[line.line_id] = Counters(
                 ordered=line.quantity,
                 cancelled=line.cancelled,
                 fulfilled=sent,
-                delivered=min(max(delivered[line.line_id], line.returned), sent),
-                returned=line.returned,
+                delivered=min(max(delivered[line.line_id], line.back), sent),
+                returned=line.back,
             )
         return counters
 
@@ -167,6 +191,12 @@ class Order(Strict):
         return max(
             (one.delivered_at for one in self.fulfillments if one.delivered_at), default=None
         )
+
+    @property
+    def shipment_ids(self) -> tuple[str, ...]:
+        """Its parcels, those of returns last."""
+        sent = (parcel for one in self.fulfillments for parcel in one.parcels)
+        return tuple(parcel.shipment_id for parcel in (*sent, *self.return_parcels))
 
     def fulfillment(self, fulfillment_id: str) -> Fulfillment | None:
         return next((one for one in self.fulfillments if one.id == fulfillment_id), None)

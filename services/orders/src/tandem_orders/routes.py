@@ -293,7 +293,8 @@ def track_order(
         raise TrackingLinkInvalid
     shown = [
         (one.shipment, store().reports(one.shipment.id))
-        for one in store().load_shipments(_shipment_ids(loaded.order))
+        for one in store().load_shipments(loaded.order.shipment_ids)
+        if not one.shipment.is_return
     ]
     language = language_of(query.language or call.accept_language or loaded.order.language)
     return Answer(views.tracked_order(loaded.order, shown, call.now, language))
@@ -458,7 +459,7 @@ def _as_recorded(call: Call, outcome: orders.OrderOutcome) -> Answer[contracts.O
 
 def _live(call: Call, loaded: list[LoadedOrder]) -> list[contracts.OrderView]:
     """Show orders with where their parcels are now; one more read for all of them."""
-    ids = [each for one in loaded for each in _shipment_ids(one.existing)]
+    ids = [each for one in loaded for each in one.existing.shipment_ids]
     shipments = {
         one.shipment.id: one.shipment for one in store().load_shipments(list(dict.fromkeys(ids)))
     }
@@ -478,10 +479,6 @@ def _live(call: Call, loaded: list[LoadedOrder]) -> list[contracts.OrderView]:
 def _is_its_customer(call: Call, order: Order) -> bool:
     is_customer = call.principal.role is Role.CUSTOMER
     return is_customer and call.principal.owns(order.customer.customer_id)
-
-
-def _shipment_ids(order: Order) -> list[str]:
-    return [parcel.shipment_id for one in order.fulfillments for parcel in one.parcels]
 
 
 def _fulfillment(outcome: orders.FulfillmentOutcome) -> Answer[contracts.FulfillmentView]:

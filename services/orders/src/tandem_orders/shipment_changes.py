@@ -212,6 +212,7 @@ def _common(before: Shipment, after: Shipment, occurred_at: datetime) -> dict[st
         "changed": after.status is not before.status,
         "reason": after.reason,
         "sub_status": after.sub_status,
+        "handed_over_at": after.handed_over_at,
         "delivered_at": after.delivered_at,
         "estimate": after.estimates.shown,
         "promised_by": after.estimates.promised_by,

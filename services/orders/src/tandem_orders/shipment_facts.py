@@ -22,7 +22,9 @@ class ShipmentFact(Strict):
     """What every fact says. `occurred_at` is when it happened, not when it was told.
 
     `status` is what the reports say after it, `previous_status` what they said before; neither is
-    ever "expired" because of time alone.
+    ever "expired" because of time alone. `handed_over_at` is the first scan with which the carrier
+    surely had the parcel. One with `is_return` brings a customer's return: what is delivered of it
+    has come to the merchant.
     """
 
     type: ClassVar[str]
@@ -41,6 +43,7 @@ class ShipmentFact(Strict):
     changed: bool = False
     reason: Reason | None = None
     sub_status: str | None = None
+    handed_over_at: Instant | None = None
     delivered_at: Instant | None = None
     estimate: Estimate | None = None
     promised_by: date | None = None

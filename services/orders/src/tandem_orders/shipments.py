@@ -24,7 +24,7 @@ from tandem_core.values import Strict
 from tandem_orders.estimates import Estimates, OnTime, on_time
 from tandem_orders.places import Place
 from tandem_orders.scans import Scan
-from tandem_orders.statuses import ENDED, HANDED_OVER, Reason, ShipmentStatus
+from tandem_orders.statuses import ENDED, HANDED_OVER, TOUCHED, Reason, ShipmentStatus
 from tandem_orders.summaries import Peak, Summary, join, summary_of
 
 MAX_LINKS = 20
@@ -44,6 +44,10 @@ _WAITS_FOR_CARRIER = HANDED_OVER - ENDED - {ShipmentStatus.AVAILABLE_FOR_PICKUP}
 
 class TooManyOrders(Conflict):
     code, title = "TOO_MANY_ORDERS", "The parcel belongs to too many orders"
+
+
+class ParcelIsOutbound(Conflict):
+    code, title = "PARCEL_IS_OUTBOUND", "The parcel carries goods to a customer"
 
 
 class Link(Strict):
@@ -137,6 +141,12 @@ class Shipment(Strict):
         first = self.summary.milestones.get(ShipmentStatus.DELIVERED)
         left = self.summary.highest("left")
         return peak.at if first is None or (left and left.at and left.at >= first) else first
+
+    @property
+    def handed_over_at(self) -> datetime | None:
+        """When the carrier first had it, as far as a scan of the parcel itself is dated."""
+        scanned = (at for status, at in self.summary.milestones.items() if status in TOUCHED)
+        return min(scanned, default=None)
 
     @property
     def signed_by(self) -> str | None:

@@ -55,6 +55,9 @@ HANDED_OVER = frozenset(
     if rank >= RANK[ShipmentStatus.PICKED_UP] and status is not ShipmentStatus.CANCELLED
 )
 
+# Only these are scans of the parcel itself: of the others a carrier may speak without having it.
+TOUCHED = HANDED_OVER - {ShipmentStatus.DELAYED, ShipmentStatus.ON_HOLD, ShipmentStatus.FAILED}
+
 # Nothing more is expected after these, though a later scan may still come.
 ENDED = frozenset(
     {

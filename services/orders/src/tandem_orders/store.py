@@ -5,6 +5,7 @@
 | order head                     | ORD#<order>           | HEAD                   | every call     |
 | entry: order placed            | ORD#<order>           | PLACED                 | place again    |
 | entry: a caller's command      | ORD#<order>           | KEY#<key>              | the same again |
+| entry: another's event counted | ORD#<order>           | HEARD#<event>          | hear again     |
 | entry: what followed           | ORD#<order>           | SEQ#<seq>              | history        |
 | message that awaits its order  | ORD#<order>           | PARKED#<message>       | after placing  |
 | claim: caller's key            | KEY#<key>             | CREATED                | create, answer |
@@ -108,6 +109,10 @@ def placed_key(order_id: str) -> Key:
 
 def command_key(order_id: str, callers_key: str) -> Key:
     return Key(f"ORD#{order_id}", f"KEY#{_digest(callers_key)}")
+
+
+def heard_key(order_id: str, event_id: str) -> Key:
+    return Key(f"ORD#{order_id}", f"HEARD#{event_id}")
 
 
 def creation_key(callers_key: str) -> Key:

@@ -246,12 +246,9 @@ def _sum(amounts: list[tuple[int, str] | None]) -> tuple[int, str] | None:
 
 
 def _updated(_envelope: Envelope, data: Reading) -> _Said | None:
-    """Most updates are between machines. A customer cares for a claimed order and a return."""
-    if data.flag("claimed"):
-        return _Said("order.claimed", {"number": data.name("number")})
-    if returned := _units(data, "returned"):
-        return _Said("fulfillment.returned", {"quantity": returned})
-    return None
+    """Most updates are between machines. A customer cares for a claimed order."""
+    claimed = data.flag("claimed")
+    return _Said("order.claimed", {"number": data.name("number")}) if claimed else None
 
 
 def _cancelled(_envelope: Envelope, data: Reading) -> _Said:

@@ -5,7 +5,7 @@ Pure functions from state to answers. What a caller may see is a parameter, neve
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 
 from tandem_orders.contracts import (
@@ -70,9 +70,8 @@ def order_view(
             for one in order.fulfillments
         ),
         shipments=tuple(
-            _parcel(one, parcel, shipments.get(parcel.shipment_id), now)
-            for one in order.fulfillments
-            for parcel in one.parcels
+            _parcel(one.id if one else None, parcel, shipments.get(parcel.shipment_id), now)
+            for one, parcel in _parcels(order)
         ),
         tracking_token=token,
         version=version,
@@ -111,14 +110,22 @@ def fulfillment_view(
     )
 
 
+def _parcels(order: Order) -> Iterator[tuple[Fulfillment | None, Parcel]]:
+    """Yield the parcels with their fulfilments, then those of returns, which have none."""
+    for fulfillment in order.fulfillments:
+        yield from ((fulfillment, parcel) for parcel in fulfillment.parcels)
+    yield from ((None, parcel) for parcel in order.return_parcels)
+
+
 def _parcel(
-    fulfillment: Fulfillment, parcel: Parcel, shipment: Shipment | None, now: datetime
+    fulfillment_id: str | None, parcel: Parcel, shipment: Shipment | None, now: datetime
 ) -> ParcelView:
     return ParcelView(
         id=parcel.shipment_id,
         carrier=parcel.carrier,
         tracking_number=parcel.tracking_number,
-        fulfillment_id=fulfillment.id,
+        fulfillment_id=fulfillment_id,
+        is_return=fulfillment_id is None,
         status=status_at(shipment, now) if shipment else _told_status(parcel),
         reason=shipment.reason if shipment else None,
         delivered_at=shipment.delivered_at if shipment else parcel.delivered_at,

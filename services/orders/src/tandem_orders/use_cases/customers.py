@@ -19,7 +19,7 @@ from tandem_orders.orders import Order
 from tandem_orders.preferences import Preferences, PreferencesChanged
 from tandem_orders.statuses import ShipmentStatus
 from tandem_orders.store import Store, contact_key, envelope_of, notified_key
-from tandem_orders.use_cases.orders import contact_of, identifiers
+from tandem_orders.use_cases.orders import identifiers
 
 _PAGE = 100
 _MAX_PAGES = 100
@@ -86,7 +86,7 @@ def claim_if_known(store: Store, order_id: str, origin: Origin, now: datetime) -
     order = store.load_order(order_id).existing
     if order.customer.customer_id is not None:
         return
-    contacts = identifiers(contact_of(order.customer))
+    contacts = identifiers(order.customer.contact)
     if not contacts:
         return
     customer_id = store.customer_of(store.table.get(*map(contact_key, contacts)))
@@ -128,7 +128,7 @@ def _catch_up(store: Store, order_id: str) -> None:
     if customer_id is None:
         return
     entries = store.order_entries(order_id)
-    for shipment_id in _shipment_ids(order):
+    for shipment_id in order.shipment_ids:
         entries += store.shipment_entries(shipment_id)
     for entry in entries:
         line = timeline.entry_of(envelope_of(entry))
@@ -148,10 +148,6 @@ def _catch_up_parcel(store: Store, shipment_id: str) -> None:
         for customer_id in customers:
             if line and customer_id:
                 store.put_timeline(customer_id, line)
-
-
-def _shipment_ids(order: Order) -> list[str]:
-    return [parcel.shipment_id for one in order.fulfillments for parcel in one.parcels]
 
 
 # --- messages to the customer ---------------------------------------------------------------------
@@ -309,9 +305,9 @@ def erase_order(store: Store, order_id: str, origin: Origin, now: datetime) -> N
     if order is None:
         return
     until_written(lambda: store.journal.erase_private(store.order_entries(order_id)))
-    for shipment_id in _shipment_ids(order):
+    for shipment_id in order.shipment_ids:
         _erase_parcel(store, shipment_id, order_id, origin, now)
-    for contact in identifiers(contact_of(order.customer)):
+    for contact in identifiers(order.customer.contact):
         store.forget_contact(contact, order_id)
     until_written(lambda: store.journal.erase_private(store.customer_entries(_guest(order_id))))
 

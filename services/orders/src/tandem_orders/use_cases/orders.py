@@ -35,10 +35,11 @@ from tandem_orders.messages import (
     OrderStateReport,
     ParcelReference,
     RefundReport,
+    UnitsOfLine,
 )
 from tandem_orders.order_facts import FulfillmentChanged, OrderFact
 from tandem_orders.ordering import Draft, QuantityExceedsOrder, order_id_of
-from tandem_orders.orders import Customer, Order
+from tandem_orders.orders import Order
 from tandem_orders.shipment_changes import Registration
 from tandem_orders.shipments import Link
 from tandem_orders.store import (
@@ -48,6 +49,7 @@ from tandem_orders.store import (
     contact_key,
     creation_claim,
     creation_key,
+    heard_key,
     order_fact_of,
     placed_key,
 )
@@ -279,7 +281,7 @@ def report_order(store: Store, report: OrderReport, origin: Origin, now: datetim
             # Who ordered was to be forgotten, whatever its sender still says of them.
             customer_id, new = None, ()
         else:
-            known = identifiers(contact_of(loaded.order.customer))
+            known = identifiers(loaded.order.customer.contact)
             new = tuple(one for one in contacts if one not in known)
         named = parcels.named(store, _references(report.fulfillments), order_id, now)
         merging.merge(draft, report, named)
@@ -327,16 +329,14 @@ def report_state(store: Store, report: OrderStateReport, origin: Origin, now: da
 def reflect_parcel(
     store: Store, order_id: str, shipment_id: str, origin: Origin, now: datetime
 ) -> None:
-    """Let an order know where one of its parcels is. Without effect when it does.
-
-    What comes back by a return's parcel has nothing to do with what was sent.
-    """
+    """Let an order know where one of its parcels is. Without effect when it does."""
 
     def decide(draft: Draft) -> None:
         loaded = store.load_shipment(shipment_id)
-        if loaded.shipment.is_return:
-            return
         parcel = parcels.parcel_of(loaded)
+        if loaded.shipment.is_return:
+            ordering.expect_back(draft, parcel)
+            return
         for link in loaded.shipment.named_links:
             if link.order_id == order_id:
                 unseen = parcel.model_copy(update={"seen": 0})
@@ -411,12 +411,50 @@ def register_parcels(  # noqa: PLR0913
         )
 
 
+def register_return_parcel(  # noqa: PLR0913
+    store: Store,
+    order_id: str,
+    carrier: str,
+    tracking_number: str,
+    label_created_at: datetime | None,
+    origin: Origin,
+    now: datetime,
+) -> None:
+    """Follow the parcel of a return. Raises OrderNotFound, ParcelIsOutbound, TooManyOrders."""
+    order, _ = get_order(store, order_id)
+    told = Registration(
+        link=Link(order_id=order.id), label_created_at=label_created_at, is_return=True
+    )
+    parcels.register(store, carrier, tracking_number, told, origin, now)
+
+
+def count_return(  # noqa: PLR0913
+    store: Store,
+    order_id: str,
+    occurred_at: datetime,
+    origin: Origin,
+    now: datetime,
+    *,
+    received: Iterable[UnitsOfLine] = (),
+    repaid: Iterable[UnitsOfLine] = (),
+) -> None:
+    """Count the units that a return has brought back or paid for, once for each event that tells of
+    them. Raises OrderNotFound."""
+    key = heard_key(order_id, origin.causation_id)
+
+    def attempt() -> None:
+        loaded = store.load_order(order_id, key)
+        draft = Draft(loaded.existing, now)
+        fact = merging.merge_return(draft, occurred_at, received, repaid)
+        if fact and loaded.items[0] is None:
+            draft.settle()
+            store.append_order(loaded.head, draft, origin, (fact, key))
+
+    until_written(attempt)
+
+
 def _references(fulfillments: Iterable[FulfillmentReport]) -> list[ParcelReference]:
     return [reference for one in fulfillments for reference in one.parcels]
-
-
-def contact_of(customer: Customer) -> Contact:
-    return Contact(email=customer.email, phone=customer.phone, name=customer.name)
 
 
 def identifiers(contact: Contact) -> tuple[Identifier, ...]:

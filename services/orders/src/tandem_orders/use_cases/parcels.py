@@ -16,6 +16,7 @@ from tandem_orders.scans import Scan
 from tandem_orders.shipment_changes import Registration
 from tandem_orders.shipment_facts import ShipmentFact, ShipmentRegistered
 from tandem_orders.shipments import (
+    ParcelIsOutbound,
     Shipment,
     blank,
     due_at,
@@ -101,7 +102,8 @@ def register(  # noqa: PLR0913
     """Tell of a parcel, and of the order that it carries; scans that came earlier are its own.
 
     (parcel, order, fulfilment) is the business fact: whoever registers it again gets the first
-    answer. Raises TooManyOrders.
+    answer. What carries an order out is no return's parcel, whoever says so: a customer may well
+    type the one number that they know. Raises ParcelIsOutbound and TooManyOrders.
     """
     carrier, tracking_number = canonical(carrier), canonical_number(tracking_number)
     link = told.link
@@ -117,6 +119,8 @@ def register(  # noqa: PLR0913
         loaded = _generation(
             store, known, carrier, tracking_number, generation, starts_at, origin, now
         )
+        if told.is_return and loaded.shipment.links and not loaded.shipment.is_return:
+            raise ParcelIsOutbound(f"{carrier} {tracking_number} carries an order to its customer")
         shipment_id = loaded.shipment.id
         key = registered_key(shipment_id, link)
         claim = [creation_key(origin.callers_key)] if origin.key else []
