@@ -253,6 +253,8 @@ HOLIDAYS = [
         # Local days decide: it is March already.
         ("2026-02-28T23:30:00Z", "2026-06-15"),
         ("2026-03-01T12:00:00Z", "2026-06-15"),
+        ("2026-03-05T12:00:00Z", "2026-06-15"),
+        ("2026-03-06T12:00:00Z", "2026-04-03"),
     ],
 )
 def test_a_holiday_moves_the_last_day_and_says_so(placed_at: str, last_day: str) -> None:
@@ -628,10 +630,14 @@ STRICT = policy(
         "fees": {"mail": [eur(495)]},
         "restocking_percent": 50,
         "trigger": always("inspected"),
+        "keep_below": [eur(1_000)],
     },
     limits={"max_returns": 1},
     ship_within_days=3,
-    statutory={"excluded": {"categories": ["hygiene"]}, "countries": ["DE"]},
+    statutory={
+        "excluded": {"categories": ["hygiene"], "skus": ["UNSEALED"]},
+        "countries": ["DE"],
+    },
 )
 
 
@@ -650,10 +656,13 @@ def test_a_withdrawal_is_bound_to_no_terms_and_costs_nothing() -> None:
     ("line", "changes", "code"),
     [
         ({"category": "hygiene"}, {}, "WITHDRAWAL_EXCLUDED"),
+        ({"sku": "UNSEALED"}, {}, "WITHDRAWAL_EXCLUDED"),
+        ({}, {"gift": True}, None),
         ({}, {"country": "US"}, "WITHDRAWAL_NOT_GRANTED"),
         ({}, {"country": None}, None),
         ({}, {"channel": "pos"}, "WITHDRAWAL_NOT_GRANTED"),
         ({}, {"method": "keep"}, "METHOD_NOT_OFFERED"),
+        ({"amount": 999}, {"method": "keep"}, None),
     ],
 )
 def test_a_withdrawal_ends_where_the_law_ends(
@@ -674,6 +683,8 @@ def test_a_withdrawal_ends_where_the_law_ends(
         # The last delivery of all counts.
         ([arrived(), arrived(1, ASKED)], None, datetime(2026, 3, 25, tzinfo=UTC)),
         ([arrived()], ASKED, datetime(2026, 3, 25, tzinfo=UTC)),
+        ([arrived(1, ASKED)], DELIVERED, datetime(2026, 3, 25, tzinfo=UTC)),
+        ([arrived(), arrived(0, None)], None, datetime(2026, 3, 19, tzinfo=UTC)),
         ([arrived(), arrived(1, None)], None, None),
         ([arrived(1, None)], None, None),
     ],
@@ -732,7 +743,8 @@ def test_a_draft_that_only_charges_for_the_method_changes_no_line() -> None:
 
 def test_a_draft_that_refuses_for_another_reason_changes_nothing() -> None:
     late = case(at=ASKED + timedelta(days=60))
-    assert dry_run(policy(terms={"final_sale": True}), past(policy(), late)).cases_changed == 0
+    draft = policy(terms={"final_sale": True, "trigger": always("approval")})
+    assert dry_run(draft, past(policy(), late)).cases_changed == 0
 
 
 def test_a_case_and_its_verdict_can_be_kept_and_asked_again() -> None:

@@ -190,12 +190,13 @@ def _assess(policy: PolicyDefinition, case: Case) -> Assessment:
 
 
 def _ask(policy: PolicyDefinition, case: Case, line: CaseLine) -> _Asked:
-    terms = policy.terms
+    replaced: dict[str, Any] = {}
     fired = []
     for rule in policy.rules:
         if rule.when.hold(case, line):
-            terms = terms.model_copy(update=rule.then.given())
+            replaced |= rule.then.given()
             fired.append(_note(rule.id, "RULE_APPLIED", _described(rule.then)))
+    terms = policy.terms.model_copy(update=replaced)
     if case.statutory:
         # What is left to the policy: when to pay, and whether the item may be kept.
         terms = Terms(trigger=terms.trigger, keep_below=terms.keep_below)
