@@ -64,6 +64,7 @@ def case(*lines: CaseLine, **changes: Any) -> Case:
         "outcome": "refund",
         "method": "mail",
         "lines": lines or (wanted(),),
+        "last_arrival": DELIVERED,
     }
     return Case.model_validate(asked | changes)
 
@@ -488,11 +489,13 @@ def test_who_keeps_what_they_buy_is_paid_sooner(signals: Signals, risk: str, tri
     [
         ("mail", datetime(2026, 3, 25, tzinfo=UTC)),
         ("drop_off", datetime(2026, 3, 25, tzinfo=UTC)),
-        ("store", None),
+        ("store", datetime(2026, 3, 25, tzinfo=UTC)),
+        ("keep", None),
     ],
 )
-def test_a_parcel_must_be_on_its_way_in_time(method: str, ship_by: datetime | None) -> None:
-    assert evaluate(policy(), case(method=method)).ship_by == ship_by
+def test_what_comes_back_must_be_on_its_way_in_time(method: str, ship_by: datetime | None) -> None:
+    terms = policy(terms={"keep_below": [eur(9_999)]})
+    assert evaluate(terms, case(method=method)).ship_by == ship_by
 
 
 def test_a_return_that_waits_for_a_person_has_no_last_day_yet() -> None:
@@ -673,26 +676,22 @@ def test_a_withdrawal_ends_where_the_law_ends(
 
 
 @pytest.mark.parametrize(
-    ("evidence", "last_arrival", "closes_at"),
+    ("last_arrival", "closes_at"),
     [
         # The fourteenth day is a Wednesday.
-        ([arrived()], None, datetime(2026, 3, 19, tzinfo=UTC)),
+        (DELIVERED, datetime(2026, 3, 19, tzinfo=UTC)),
         # It is a Saturday or a Sunday: Monday is the last day.
-        ([arrived(1, DELIVERED + timedelta(days=3))], None, datetime(2026, 3, 24, tzinfo=UTC)),
-        ([arrived(1, DELIVERED + timedelta(days=4))], None, datetime(2026, 3, 24, tzinfo=UTC)),
-        # The last delivery of all counts.
-        ([arrived(), arrived(1, ASKED)], None, datetime(2026, 3, 25, tzinfo=UTC)),
-        ([arrived()], ASKED, datetime(2026, 3, 25, tzinfo=UTC)),
-        ([arrived(1, ASKED)], DELIVERED, datetime(2026, 3, 25, tzinfo=UTC)),
-        ([arrived(), arrived(0, None)], None, datetime(2026, 3, 19, tzinfo=UTC)),
-        ([arrived(), arrived(1, None)], None, None),
-        ([arrived(1, None)], None, None),
+        (DELIVERED + timedelta(days=3), datetime(2026, 3, 24, tzinfo=UTC)),
+        (DELIVERED + timedelta(days=4), datetime(2026, 3, 24, tzinfo=UTC)),
+        (DELIVERED + timedelta(days=5), datetime(2026, 3, 24, tzinfo=UTC)),
+        (None, None),
     ],
 )
+@pytest.mark.parametrize("seen", [DELIVERED, None])
 def test_a_withdrawal_counts_from_the_last_delivery_and_may_come_before_it(
-    evidence: list[Evidence], last_arrival: datetime | None, closes_at: datetime | None
+    seen: datetime | None, last_arrival: datetime | None, closes_at: datetime | None
 ) -> None:
-    asked = case(wanted(1, *evidence), statutory=True, last_arrival=last_arrival)
+    asked = case(wanted(1, arrived(1, seen)), statutory=True, last_arrival=last_arrival)
     verdict = verdict_on(STRICT, asked)
     assert verdict.eligible
     assert verdict.window_closes_at == closes_at

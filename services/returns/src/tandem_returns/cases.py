@@ -82,7 +82,8 @@ class Case(Strict):
 
     `statutory` is a withdrawal under consumer law, `gift` a return by somebody who did not pay,
     `override` the reason of staff who let it pass whatever the policy says. `last_arrival` is when
-    the last unit of the whole order arrived, where that is known: a withdrawal counts from there.
+    the last unit of the whole order arrived, None as long as some are to come: a withdrawal counts
+    from there.
     """
 
     placed_at: Instant

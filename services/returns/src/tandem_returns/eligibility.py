@@ -34,8 +34,6 @@ from tandem_returns.policies import (
 from tandem_returns.signals import Assessment, assess
 from tandem_returns.windows import Standing, ordinary_window, statutory_window
 
-__all__ = ["DryRun", "Explanation", "LineVerdict", "Verdict", "dry_run", "evaluate"]
-
 Compared = Literal["eligible", "decision", "trigger", "fee"]
 _COMPARED: tuple[Compared, ...] = get_args(Compared)
 

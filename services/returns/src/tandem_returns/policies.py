@@ -30,7 +30,6 @@ Countries = Annotated[tuple[Country, ...], Field(max_length=250)]
 Channels = Annotated[tuple[Channel, ...], Field(max_length=5)]
 Outcomes = Annotated[tuple[Outcome, ...], Field(min_length=1, max_length=3)]
 Methods = Annotated[tuple[Method, ...], Field(min_length=1, max_length=4)]
-Days = Annotated[int, Field(ge=0, le=MAX_DAYS), EXACT_INTEGER]
 SomeDays = Annotated[int, Field(ge=1, le=MAX_DAYS), EXACT_INTEGER]
 Percent = Annotated[int, Field(ge=0, le=100), EXACT_INTEGER]
 Number = Annotated[int, Field(ge=1, le=100_000), EXACT_INTEGER]
@@ -46,12 +45,7 @@ def _days_or_unlimited(value: Any) -> Any:
     """Refuse in one sentence: a union would answer with an error for each of its members."""
     if value == "unlimited":
         return value
-    if (
-        not isinstance(value, bool)
-        and isinstance(value, int | float)
-        and 0 <= value <= MAX_DAYS
-        and value == int(value)
-    ):
+    if type(value) in (int, float) and 0 <= value <= MAX_DAYS and value == int(value):
         return int(value)
     raise PydanticCustomError(
         "days_or_unlimited", f'must be a whole number of days up to {MAX_DAYS}, or "unlimited"'
@@ -66,9 +60,8 @@ def _known_zone(name: str) -> str:
     return name
 
 
-Prices = Annotated[
-    tuple[Money, ...], Field(max_length=200), AfterValidator(_one_per_currency)
-]  # one amount per currency
+# The same price in several currencies.
+Prices = Annotated[tuple[Money, ...], Field(max_length=200), AfterValidator(_one_per_currency)]
 
 
 def price_in(prices: tuple[Money, ...], currency: str) -> int | None:
@@ -310,11 +303,11 @@ class PolicyDefinition(Strict):
         return midnight.replace(tzinfo=ZoneInfo(self.time_zone)).astimezone(UTC)
 
     def ship_by(self, method: Method, approved_at: datetime, *, statutory: bool) -> datetime | None:
-        """Return before when an approved return must be on its way, None when nothing travels.
+        """Return before when an approved return must be on its way or at the counter.
 
-        Consumer law gives 14 days (2011/83/EU article 14), whatever the policy says.
+        None when nothing comes back. Consumer law gives 14 days (2011/83/EU article 14), whatever the policy says.
         """
-        if method not in ("mail", "drop_off"):
+        if method == "keep":
             return None
         days = max(self.ship_within_days, 14) if statutory else self.ship_within_days
         return self.end_of(self.local_date(approved_at) + timedelta(days=days))

@@ -46,19 +46,14 @@ def ordinary_window(policy: PolicyDefinition, case: Case, line: CaseLine, days: 
 
 
 def statutory_window(policy: PolicyDefinition, case: Case) -> Standing:
-    """Return how a withdrawal stands: 14 days from the last delivery, also before any.
+    """Return how a withdrawal stands: 14 days from the last delivery, also before it.
 
-    The last delivery is that of the whole order (2011/83/EU article 9), as far as it is known. A
-    period that ends on a weekend ends on Monday (Regulation 1182/71, article 3).
+    The last delivery is that of the whole order (2011/83/EU article 9). A period that ends on a
+    weekend ends on Monday (Regulation 1182/71, article 3).
     """
-    parts = [part for line in case.lines for part in line.evidence if part.quantity]
-    arrivals = [part.delivered_at for part in parts if part.delivered_at]
-    if len(arrivals) < len(parts) or not arrivals:
+    if case.last_arrival is None:
         return _open("statutory", None, "not all has been delivered, so the period has not begun")
-    last_arrival = max(arrivals)
-    if case.last_arrival:
-        last_arrival = max(last_arrival, case.last_arrival)
-    delivered_on = policy.local_date(last_arrival)
+    delivered_on = policy.local_date(case.last_arrival)
     last_day = _not_on_a_weekend(delivered_on + timedelta(days=policy.statutory.days))
     counted = f"{policy.statutory.days} days from the last delivery on {delivered_on}"
     return _until(policy, case, last_day, counted, rule_id="statutory")
