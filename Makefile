@@ -6,6 +6,7 @@ DATA ?= .local
 SEEDS ?= 2000
 ARRIVALS ?= 25
 TESTS ?= tests
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -16,6 +17,9 @@ export PYTHON
 
 python := .venv/bin/python
 say = printf '  %-12s %s\n'
+# What needs nothing but itself is shared out by file; the other suites start engines of their own.
+in_process = tests/unit tests/service
+by_file = --numprocesses $(WORKERS) --dist loadfile
 
 # --- the targets -------------------------------------------------------------------------------
 
@@ -88,7 +92,12 @@ rotate: .venv/run ## a new secret, read from standard input: STAGE= SERVICE= SEN
 
 .PHONY: test
 test: .venv/dev .venv-engine/engine build ## every suite; one of them: make test TESTS=tests/unit
+ifeq ($(TESTS),tests)
+	@$(python) -m pytest $(by_file) $(in_process); first=$$?; \
+	$(python) -m pytest tests $(addprefix --ignore=,$(in_process)) && exit $$first
+else
 	@$(python) -m pytest $(TESTS)
+endif
 
 .PHONY: acceptance
 acceptance: .venv/dev ## real messages of others, from a folder beside: DATA=../shared/fixtures ARRIVALS=25
@@ -120,7 +129,7 @@ templates: .venv/dev .venv-checks/checks build ## cfn-lint and checkov over what
 
 .PHONY: quick
 quick: .venv/dev ## the tests that need neither the engine nor a build
-	@$(say) tests 'unit, service' && $(python) -m pytest -q tests/unit tests/service
+	@$(say) tests 'unit, service' && $(python) -m pytest -q $(by_file) $(in_process)
 
 .PHONY: documents
 documents: .venv/dev ## write docs/openapi and docs/events from the models
@@ -140,7 +149,7 @@ format: .venv/dev ## format and repair what can be repaired
 .PHONY: campaign
 campaign: .venv/dev ## property tests with many more examples each: SEEDS=2000
 	@TANDEM_HYPOTHESIS=campaign TANDEM_SEEDS=$(SEEDS) $(python) -m pytest -m hypothesis \
-		$(or $(filter-out tests,$(TESTS)),tests/unit tests/service)
+		$(or $(filter-out tests,$(TESTS)),$(in_process))
 
 .PHONY: bench
 bench: .venv/dev .venv-engine/engine ## cost of each operation: AWS calls, write units, processor time
