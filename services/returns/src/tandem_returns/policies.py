@@ -305,7 +305,8 @@ class PolicyDefinition(Strict):
     def ship_by(self, method: Method, approved_at: datetime, *, statutory: bool) -> datetime | None:
         """Return before when an approved return must be on its way or at the counter.
 
-        None when nothing comes back. Consumer law gives 14 days (2011/83/EU article 14), whatever the policy says.
+        None when nothing comes back. Consumer law gives 14 days (2011/83/EU article 14), whatever
+        the policy says.
         """
         if method == "keep":
             return None
