@@ -162,15 +162,31 @@ def rotate(target: Target, service: str, sender: str, value: str, say: Say) -> N
     holder = kept if sender in OWN_KEYS else kept.setdefault("webhooks", {})
     present = holder.get(sender, [])
     alive = [present] if isinstance(present, str) else list(present)
-    if value:
+    if not (value or alive):
+        raise Refused(f"{sender} has no secret yet")
+    if sender == "codes":
+        holder[sender] = announced(alive, secrets.token_urlsafe(36) if value else "")
+    elif value:
         new = secrets.token_urlsafe(36) if sender in OWN_KEYS else value
         holder[sender] = [new, *alive[:1]]
-    elif not alive:
-        raise Refused(f"{sender} has no secret yet")
     else:
         holder[sender] = alive[:1]
     target.secrets.put_secret_value(SecretId=arn, SecretString=json.dumps(kept))
     say(f"  {sender}: {len(holder[sender])} alive. Functions read it again within five minutes.")
+
+
+def announced(alive: list[str], new: str) -> list[str]:
+    """Return the keys of return codes one rotation later: what signs, what did, what will.
+
+    Tills verify without network, by keys that they fetched before. So a key is published by one
+    rotation and signs from the next one on. Without a new one, what signed before is dropped.
+    """
+    if not alive:
+        return [new]
+    first, *others = alive
+    if not new:
+        return [first, *others[-1:]]
+    return [others[-1], first, new] if others else [first, new]
 
 
 def _instant(text: str) -> datetime:
