@@ -34,7 +34,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
 _MAX_BODY_BYTES = 1_000_000
 _READ_SECONDS = 5.0
 _HOLD_SECONDS = 60.0
-_LOOK_SECONDS = 0.2
+_LOOK_SECONDS = 0.1
 
 
 class _Provider(Protocol):
@@ -61,7 +61,10 @@ class Sandbox:
             "easypost": self._labels,
         }
         self._thread = threading.Thread(
-            target=self._server.serve_forever, name="sandbox", daemon=True
+            target=self._server.serve_forever,
+            kwargs={"poll_interval": _LOOK_SECONDS},
+            name="sandbox",
+            daemon=True,
         )
 
     @property
@@ -108,6 +111,8 @@ class Sandbox:
 
     def _steered(self, call: Call) -> Reply:
         told = json.loads(call.body) if call.body else {}
+        if not isinstance(told, dict):
+            raise BadOrder("an order is a JSON object")
         match call.method, call.path.split("/"):
             case "GET", ["refunds"]:
                 wanted = call.query.items()
@@ -184,6 +189,9 @@ class _Handler(BaseHTTPRequestHandler):
         except NoReply as silence:
             if silence.hold:
                 self._hold()
+            if silence.then:
+                self.server.closing.wait(silence.seconds)
+                silence.then()
         except ConnectionError:
             # The caller did not wait for the answer.
             pass

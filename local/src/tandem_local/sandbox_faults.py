@@ -24,6 +24,7 @@ KINDS = frozenset(
         "error_500_after_acting",
         "timeout_before_acting",
         "timeout_after_acting",
+        "timeout_then_acting",
         "connection_lost",
     }
 )
@@ -39,11 +40,18 @@ class Reply(NamedTuple):
 
 
 class NoReply(Exception):
-    """The caller hears nothing: the connection is held open until it gives up, or is cut."""
+    """The caller hears nothing: the connection is held open until it gives up, or is cut.
 
-    def __init__(self, *, hold: bool) -> None:
+    `then` is done some seconds after that: a request that was long on its way.
+    """
+
+    def __init__(
+        self, *, hold: bool, then: Callable[[], object] | None = None, seconds: float = 0.0
+    ) -> None:
         super().__init__("no reply")
         self.hold = hold
+        self.then = then
+        self.seconds = seconds
 
 
 class BadOrder(Exception):
@@ -52,7 +60,10 @@ class BadOrder(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`seconds` and `status` are for what comes late: when and how it ends. None: when told."""
+    """`seconds` and `status` are for what comes late: when and how it ends.
+
+    Without `seconds` it ends when it is told to.
+    """
 
     kind: str
     match: Mapping[str, str] = field(default_factory=dict)
@@ -117,6 +128,8 @@ def played(fault: Fault | None, act: Callable[[Fault | None], Reply]) -> Reply:
         return Reply(_BROKEN[fault.kind], {"error": {"type": "api_error", "code": fault.kind}})
     if fault.kind == "timeout_before_acting":
         raise NoReply(hold=True)
+    if fault.kind == "timeout_then_acting":
+        raise NoReply(hold=True, then=lambda: act(None), seconds=fault.seconds or 0.0)
     act(None)
     if fault.kind == "error_500_after_acting":
         return Reply(500, {"error": {"type": "api_error"}})

@@ -22,7 +22,7 @@ _NEEDED = ("name", "street1", "city", "zip", "country")
 
 
 class EasyPostSandbox:
-    """POST /shipments, GET /shipments/{id}, POST /shipments/{id}/buy, and what a label's link is."""
+    """POST /shipments, GET /shipments/{id}, POST /shipments/{id}/buy, and the label itself."""
 
     def __init__(self, ledger: Ledger, faults: Faults, url: str) -> None:
         self._ledger = ledger

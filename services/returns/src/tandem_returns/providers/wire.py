@@ -65,7 +65,7 @@ def call(
     Raises NoAnswer for everything that leaves that open, Misconfigured for a refused key.
     """
     from urllib3 import Timeout
-    from urllib3.exceptions import HTTPError, TimeoutError
+    from urllib3.exceptions import HTTPError, NewConnectionError, TimeoutError
 
     try:
         response = _connections().request(
@@ -83,6 +83,8 @@ def call(
             raw = response.read(_MAX_ANSWER_BYTES + 1)
         finally:
             response.close()
+    except NewConnectionError as absent:
+        raise NoAnswer("not_reached") from absent
     except TimeoutError as late:
         raise NoAnswer("timeout") from late
     except HTTPError as broken:
