@@ -11,11 +11,12 @@ import os
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BeforeValidator
 
 from tandem_core.aws import make_client
 from tandem_core.logs import logger
 from tandem_core.problems import Busy
+from tandem_core.values import Silent
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.parameters import SecretsProvider
@@ -36,12 +37,6 @@ def _as_list(value: Any) -> Any:
 
 
 Texts = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
-
-
-class Silent(BaseModel):
-    """A model whose errors do not repeat what they were given."""
-
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
 
 class SecretSettings(Silent):

@@ -22,6 +22,12 @@ class Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Silent(BaseModel):
+    """A frozen value whose errors do not repeat what it was given: it may hold secrets."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+
 class Document(Strict):
     """What a journal seals: a fact, in the form in which its event is published.
 

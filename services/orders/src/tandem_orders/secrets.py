@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tandem_core.secrets import Silent, Texts, read_secret
+from tandem_core.secrets import Texts, read_secret
+from tandem_core.values import Silent
 
 
 class Secrets(Silent):

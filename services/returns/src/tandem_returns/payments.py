@@ -12,8 +12,7 @@ from typing import Annotated, Any, Literal, Protocol
 from pydantic import AfterValidator, Field, HttpUrl, SecretStr
 
 from tandem_core.money import Money
-from tandem_core.secrets import Silent
-from tandem_core.values import Reference, Strict
+from tandem_core.values import Reference, Silent, Strict
 from tandem_returns.labels import Address
 
 # `unknown` is no end: it is asked again, under the same id.
