@@ -272,7 +272,7 @@ def test_every_service_of_which_a_client_is_made_is_there_and_no_other(
     data = unpacked[stack] / "botocore/data"
     assert asked == sorted(path.name for path in data.iterdir() if path.is_dir())
     assert {"dynamodb", "events", "sqs"} <= set(asked)
-    assert ("secretsmanager" in asked) == (stack == "orders")
+    assert ("secretsmanager" in asked) == (stack in ("orders", "returns"))
 
 
 @pytest.mark.parametrize("stack", SERVICES)
@@ -321,6 +321,18 @@ def test_a_client_that_the_packager_cannot_see_stops_the_build(source: str, tmp_
     (tmp_path / "module.py").write_text(source)
     with pytest.raises(UnknownNeed):
         services_asked_for(tmp_path)
+
+
+def test_of_the_kernel_only_what_the_service_leads_to_is_read(tmp_path: Path) -> None:
+    kernel = tmp_path / "tandem_core"
+    kernel.mkdir()
+    (kernel / "queues.py").write_text("make_client('sqs')")
+    (kernel / "secrets.py").write_text("make_client('secretsmanager')")
+    (kernel / "table.py").write_text("def f():\n    from tandem_core import queues")
+    (tmp_path / "app.py").write_text("from tandem_core.table import Table")
+    assert services_asked_for(tmp_path) == ["sqs"]
+    (tmp_path / "other.py").write_text("from tandem_core.secrets import read_secret")
+    assert services_asked_for(tmp_path) == ["secretsmanager", "sqs"]
 
 
 def test_what_is_called_anywhere_is_kept(tmp_path: Path) -> None:

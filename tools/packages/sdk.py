@@ -2,9 +2,9 @@
 
 botocore carries the descriptions of four hundred services, and reads the endpoints of all of them
 whenever a process makes its first client. Here the descriptions are cut down to the services that
-`tandem_core.aws.make_client` is asked for, and within them to the operations whose names occur
-anywhere in our code or in a library that is handed a client. What is cut is missed by a test before
-it is missed by anybody else: a client then has no such method.
+`tandem_core.aws.make_client` is asked for in a module that is used, and within them to the
+operations whose names occur anywhere in our code or in a library that is handed a client. What is
+cut is missed by a test before it is missed by anybody else: a client then has no such method.
 
 Without a set of endpoint rules botocore takes a service's endpoint from endpoints.json, once for a
 client; with it, it works the rules anew for every request, a tenth of the request. Our services
@@ -25,6 +25,7 @@ from botocore.loaders import Loader
 
 _DATA = "botocore/data"
 _COMMON = ("_retry.json", "partitions.json", "sdk-default-configuration.json")
+_KERNEL = "tandem_core"
 _ATTRIBUTE = re.compile(r"\.([a-z][a-z0-9_]+)\b")
 # The SDK's own packages name every operation of every service somewhere.
 _OF_THE_SDK = frozenset({"boto3", "botocore", "s3transfer"})
@@ -37,8 +38,8 @@ class UnknownNeed(Exception):
 def services_asked_for(sources: Path) -> list[str]:
     """Return the services of which our code makes clients. Raises UnknownNeed."""
     asked: set[str] = set()
-    for path in sorted(sources.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
+    for path, module in _modules(sources):
+        for node in ast.walk(module):
             if isinstance(node, ast.Import | ast.ImportFrom) and "boto3" in _imported(node):
                 raise UnknownNeed(f"{path}:{node.lineno}: clients are made by tandem_core.aws")
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "make_client":
@@ -75,6 +76,24 @@ def sdk_data(dependencies: Path, sources: Path) -> Iterator[tuple[str, bytes]]:
         version = loader.determine_latest_version(service, "service-2")
         model = loader.load_service_model(service, "service-2", version)
         yield f"{_DATA}/{service}/{version}/service-2.json", _dumped(_model_of(model, names))
+
+
+def _modules(sources: Path) -> Iterator[tuple[Path, ast.Module]]:
+    """Yield our modules, of the kernel those only that the service's own lead to."""
+    kernel = sources / _KERNEL
+    waiting = [path for path in sources.rglob("*.py") if not path.is_relative_to(kernel)]
+    seen = set(waiting)
+    while waiting:
+        path = waiting.pop()
+        module = ast.parse(path.read_text())
+        yield path, module
+        for node in ast.walk(module):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(_KERNEL):
+                _, _, name = str(node.module).partition(".")
+                found = {kernel / f"{one}.py" for one in (name, *(one.name for one in node.names))}
+                new = {one for one in found - seen if one.is_file()}
+                seen |= new
+                waiting += new
 
 
 def _imported(node: ast.Import | ast.ImportFrom) -> set[str]:
