@@ -33,6 +33,15 @@ MAY = {
     Scope.CONTACTS_CLAIM: "isa",
     Scope.CUSTOMERS_ERASE: "sa",
     Scope.INBOX: "sa",
+    Scope.POLICIES_READ: "ctisa",
+    Scope.POLICIES_WRITE: "a",
+    Scope.PURCHASES_SEARCH: "tisa",
+    Scope.RETURNS_READ: "ctisa",
+    Scope.RETURNS_REQUEST: "ctisa",
+    Scope.RETURNS_RECEIVE: "tisa",
+    Scope.RETURNS_DECIDE: "sa",
+    Scope.REFUNDS_SETTLE: "tisa",
+    Scope.RETURNS_INBOX: "sa",
 }
 NOW = datetime(2026, 3, 10, 9, 30, tzinfo=UTC)
 EVERY_SCOPE = frozenset(scope.value for scope in Scope)

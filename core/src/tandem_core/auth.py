@@ -50,6 +50,15 @@ class Scope(StrEnum):
     CONTACTS_CLAIM = "orders:contacts.claim"
     CUSTOMERS_ERASE = "orders:customers.erase"
     INBOX = "orders:inbox"
+    POLICIES_READ = "returns:policies.read"
+    POLICIES_WRITE = "returns:policies.write"
+    PURCHASES_SEARCH = "returns:purchases.search"
+    RETURNS_READ = "returns:returns.read"
+    RETURNS_REQUEST = "returns:returns.request"
+    RETURNS_RECEIVE = "returns:returns.receive"
+    RETURNS_DECIDE = "returns:returns.decide"
+    REFUNDS_SETTLE = "returns:refunds.settle"
+    RETURNS_INBOX = "returns:inbox"
 
 
 _READ = {
@@ -59,6 +68,10 @@ _READ = {
     Scope.SHIPMENTS_READ,
     # A customer says "I am here"; a till hands over. Which moves are whose is the order's affair.
     Scope.FULFILLMENTS_MOVE,
+    Scope.POLICIES_READ,
+    Scope.RETURNS_READ,
+    # Quote, open, send, cancel: the same for everybody, each for what is theirs.
+    Scope.RETURNS_REQUEST,
 }
 _CUSTOMER = _READ | {Scope.ORDERS_CANCEL, Scope.TIMELINE_READ, Scope.PREFERENCES}
 _TILL = _READ | {
@@ -68,6 +81,9 @@ _TILL = _READ | {
     Scope.REDEMPTIONS_WRITE,
     Scope.ORDERS_PLACE,
     Scope.FULFILLMENTS_CREATE,
+    Scope.PURCHASES_SEARCH,
+    Scope.RETURNS_RECEIVE,
+    Scope.REFUNDS_SETTLE,
 }
 _INTEGRATION = _TILL | {
     Scope.ACCOUNTS_ENROL,
@@ -79,6 +95,7 @@ _STAFF = (
     _CUSTOMER
     | _INTEGRATION
     | {Scope.POINTS_ADJUST, Scope.REDEMPTIONS_REVERSE, Scope.CUSTOMERS_ERASE, Scope.INBOX}
+    | {Scope.RETURNS_DECIDE, Scope.RETURNS_INBOX}
 )
 
 ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
@@ -86,7 +103,7 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
     Role.TERMINAL: frozenset(_TILL),
     Role.INTEGRATION: frozenset(_INTEGRATION),
     Role.STAFF: frozenset(_STAFF),
-    Role.ADMIN: frozenset(_STAFF | {Scope.PROGRAMS_WRITE}),
+    Role.ADMIN: frozenset(_STAFF | {Scope.PROGRAMS_WRITE, Scope.POLICIES_WRITE}),
 }
 
 # Where a request comes from, when it does not say so itself.

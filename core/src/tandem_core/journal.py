@@ -199,11 +199,13 @@ class Journal:
         indexes: Mapping[str, Value] | None = None,
         claims: Sequence[Claim] = (),
         snapshot_every: int = 0,
+        outcome: str = "",
     ) -> list[Entry]:
         """Write the new state, what happened and the claims, or nothing at all.
 
         `answer` is the key of the fact that the request asked for, when there is one. Facts beside
-        it (what time alone has done) are recorded as the system's own.
+        it (what time alone has done) are recorded as the system's own. `outcome` is the document
+        that the answer was made of, kept with its entry, where the fact alone does not tell it.
 
         Raises LostRace when the aggregate has moved on or an entry exists already (load again: it
         will be found), and a claim's refusal when that is taken. Raises TooLarge for what could be
@@ -216,6 +218,11 @@ class Journal:
         last = entries[-1]
         if snapshot_every and last.seq // snapshot_every > head.version // snapshot_every:
             last = entries[-1] = replace(last, snapshot=state)
+        if outcome:
+            entries = [
+                replace(entry, snapshot=outcome) if entry.key == answer else entry
+                for entry in entries
+            ]
         after = replace(
             head,
             version=last.seq,

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from tandem_core.problems import Conflict
 from tandem_returns import payouts
 from tandem_returns.cases import Case
+from tandem_returns.codes import CodeAlreadyUsed
 from tandem_returns.drafts import Draft
 from tandem_returns.eligibility import Verdict
 from tandem_returns.heard import ParcelHeard
@@ -52,10 +54,6 @@ from tandem_returns.returns import (
 )
 
 
-class CodeAlreadyUsed(Conflict):
-    code, title = "CODE_ALREADY_USED", "Goods were handed in with this code before"
-
-
 class TooManyParcels(Conflict):
     code, title = "TOO_MANY_PARCELS", f"A return has at most {MAX_PARCELS} parcels"
 
@@ -75,7 +73,6 @@ class Request:
     exchange: Exchange | None
     begun_in: str
     store_id: str | None
-    code_id: str
     label_wanted: bool = False
     withdrawal_id: str | None = None
 
@@ -133,9 +130,8 @@ def request(draft: Draft, asked: Request) -> None:
         override=case.override,
         requested_at=draft.now,
         quoted_at=case.at,
-        ship_by=None if kept or case.method == "store" else asked.verdict.ship_by,
+        ship_by=asked.verdict.ship_by,
         refund_within_hours=asked.verdict.refund_within_hours,
-        code_id=asked.code_id,
         label_wanted=asked.label_wanted,
         withdrawal_id=asked.withdrawal_id,
     )
@@ -162,9 +158,9 @@ def _decided(
 # --- decisions of people --------------------------------------------------------------------------
 
 
-def approve(draft: Draft, reason: str) -> None:
-    """Let a return that waits for a decision go its way. Raises ReturnMoved."""
-    back = draft.current
+def approve(draft: Draft, reason: str, ship_by: datetime | None) -> None:
+    """Let a return that waits for a decision go its way, and come by then. Raises ReturnMoved."""
+    back = draft.current.model_copy(update={"ship_by": ship_by})
     if not _waiting(back):
         raise ReturnMoved("approved", back.status)
     draft.change(

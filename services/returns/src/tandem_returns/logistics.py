@@ -73,22 +73,33 @@ TRANSITIONS: Mapping[UnitState, tuple[UnitState, ...]] = {
 }
 
 IN_OUR_HANDS: frozenset[UnitState] = frozenset(
-    {"received", "handed_over", "inspected", "restocked", "refurbish", "vendor", "donate"}
-) | {"destroy"}
+    {
+        "received",
+        "handed_over",
+        "inspected",
+        "restocked",
+        "refurbish",
+        "vendor",
+        "donate",
+        "destroy",
+    }
+)
 UNDERWAY: frozenset[UnitState] = frozenset({"awaiting", "dropped_off", "in_transit", "arrived"})
 # Nothing came of these units; only what was paid for them already keeps them from being asked back.
 NOTHING_CAME: frozenset[UnitState] = frozenset(
     {"wrong_item", "short", "empty_box", "missing", "lost"}
 )
-_INSPECTED: frozenset[UnitState] = IN_OUR_HANDS - {"received", "handed_over"}
-_SEEN_BY_CARRIER: frozenset[UnitState] = IN_OUR_HANDS | {"in_transit", "arrived", "lost"}
+_INSPECTED: frozenset[UnitState] = IN_OUR_HANDS - frozenset({"received", "handed_over"})
+_SEEN_BY_CARRIER: frozenset[UnitState] = IN_OUR_HANDS | frozenset({"in_transit", "arrived", "lost"})
 # Which units are far enough for the money to go, by what the policy waits for.
+_KEPT: frozenset[UnitState] = frozenset({"not_required"})
+_DROPPED_OFF: frozenset[UnitState] = frozenset({"dropped_off"})
 REACHED: Mapping[Trigger, frozenset[UnitState]] = {
-    "approval": frozenset(TRANSITIONS) | frozenset(_DISPOSITIONS) | {"not_required"},
-    "drop_off": _SEEN_BY_CARRIER | {"dropped_off", "not_required"},
-    "first_scan": _SEEN_BY_CARRIER | {"not_required"},
-    "received": IN_OUR_HANDS | {"not_required"},
-    "inspected": _INSPECTED | {"not_required"},
+    "approval": frozenset(TRANSITIONS) | frozenset(_DISPOSITIONS) | _KEPT,
+    "drop_off": _SEEN_BY_CARRIER | _DROPPED_OFF | _KEPT,
+    "first_scan": _SEEN_BY_CARRIER | _KEPT,
+    "received": IN_OUR_HANDS | _KEPT,
+    "inspected": _INSPECTED | _KEPT,
 }
 _OF_CONDITION: Mapping[Condition, UnitState] = {
     "wrong_item": "wrong_item",

@@ -18,7 +18,7 @@ from typing import Any
 from tandem_core.money import Money
 from tandem_core.problems import Conflict
 from tandem_returns.drafts import Draft
-from tandem_returns.ids import id_within
+from tandem_returns.ids import refund_id as refund_name
 from tandem_returns.payments import RefundResult
 from tandem_returns.purchases import LineQuantity
 from tandem_returns.return_facts import (
@@ -118,7 +118,7 @@ def _refund(  # noqa: PLR0913
 ) -> Refund:
     back = draft.current
     return Refund(
-        refund_id=id_within("rfd", back.order_id, back.return_id, str(number)),
+        refund_id=refund_name(back.return_id, number),
         leg=position,
         tender=leg.tender,
         paid=Money(amount=amount, currency=back.currency),
@@ -254,7 +254,7 @@ def replan(draft: Draft, refund_id: str, tender: str, reference: str | None, rea
         raise RefundMoved(f"A refund that is {failed.state} cannot be replanned")
     back = draft.current
     again = Refund(
-        refund_id=id_within("rfd", back.order_id, back.return_id, str(len(back.refunds))),
+        refund_id=refund_name(back.return_id, len(back.refunds)),
         leg=failed.leg,
         tender=tender,
         paid=failed.paid,

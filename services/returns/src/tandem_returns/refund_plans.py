@@ -24,7 +24,7 @@ class PointsNotKnownYet(Conflict):
     title = "How many points paid for the order has not been heard yet; ask again in a moment"
 
 
-class ExchangeTooLarge(Unprocessable):
+class ExchangeInvalid(Unprocessable):
     code, title = "EXCHANGE_INVALID", "The exchange cannot be priced"
 
 
@@ -70,7 +70,7 @@ def plan(
 ) -> Plan:
     """Return the figures for the eligible ones of the wanted units.
 
-    Raises PointsNotKnownYet, and ExchangeTooLarge for a replacement in another currency.
+    Raises PointsNotKnownYet, and ExchangeInvalid for a replacement in another currency.
     """
     fees = {line.line_id: line.fee for line in verdict.lines if line.eligible}
     lines = tuple(
@@ -161,7 +161,7 @@ def _carried_over(
     """Divide legs into what is paid back and what pays for the replacement, and return with them
     what is missing. What is paid back comes first, as from any return."""
     if any(line.unit_price.currency != book.currency for line in lines):
-        raise ExchangeTooLarge(f"The order is in {book.currency}")
+        raise ExchangeInvalid(f"The order is in {book.currency}")
     value = sum(line.unit_price.amount * line.quantity for line in lines)
     credit = sum(leg.paid for leg in legs)
     back = max(0, credit - value)

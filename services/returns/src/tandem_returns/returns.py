@@ -239,7 +239,6 @@ class ReturnData(Strict):
     refunded_at: Instant | None = None
     closed_at: Instant | None = None
     late: bool = False
-    code_id: str = ""
     code_used: bool = False
     label: LabelState | None = None
     label_wanted: bool = False
@@ -249,6 +248,12 @@ class ReturnData(Strict):
 
 class Return(ReturnData):
     """A return as it is."""
+
+    @property
+    def quantities(self) -> tuple[LineQuantity, ...]:
+        return tuple(
+            LineQuantity(line_id=line.line_id, quantity=line.quantity) for line in self.lines
+        )
 
     def line(self, line_id: str) -> ReturnLine | None:
         return next((line for line in self.lines if line.line_id == line_id), None)

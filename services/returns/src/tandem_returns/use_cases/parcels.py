@@ -1,0 +1,79 @@
+"""Labels for parcels on their way back: described, bought once, and told.
+
+The seller's name for the parcel is written down before it is bought: whoever finds it after a crash
+buys that one, and gets the label that was bought before.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from tandem_core.journal import Origin
+from tandem_core.logs import logger
+from tandem_returns import deciding
+from tandem_returns.drafts import Draft
+from tandem_returns.labels import Label, LabelOrder, Labels, LabelUnavailable
+from tandem_returns.returns import LabelState, Parcel, Return
+from tandem_returns.store import Store
+from tandem_returns.use_cases.returns import change_return, get_return
+
+
+def make_label(
+    store: Store, return_id: str, labels: Labels | None, origin: Origin, now: datetime
+) -> None:
+    """Make the label of a return, once. What stands in its way for good is written down; what may
+    pass raises LabelUnavailable, to come again."""
+    back, _ = get_return(store, return_id)
+    if not back.label_wanted or (back.label and back.label.state in ("bought", "unavailable")):
+        return
+    address = store.address_of(back)
+    if labels is None or address is None:
+        _note(store, back, LabelState(state="unavailable", reason="no_seller"), origin, now)
+        return
+    try:
+        label = back.label
+        if label is None:
+            prepared = labels.prepare(LabelOrder(return_id=return_id, customer=address))
+            label = LabelState(state="prepared", **prepared.model_dump())
+            _note(store, back, label, origin, now)
+        bought = labels.buy(label.shipment_reference, label.rate_reference)
+    except LabelUnavailable as unavailable:
+        if unavailable.retry:
+            raise
+        logger().warning("no label", extra={"return_id": return_id, "why": unavailable.reason})
+        reason = LabelState(state="unavailable", reason=unavailable.reason)
+        _note(store, back, reason, origin, now)
+        return
+    _add(store, back, bought, label, origin, now)
+    store.forget_address(back)
+
+
+def _note(store: Store, back: Return, label: LabelState, origin: Origin, now: datetime) -> None:
+    change_return(
+        store,
+        back.return_id,
+        lambda draft: deciding.with_label(draft, label),
+        origin,
+        now,
+        check=lambda _back: None,
+    )
+
+
+def _add(
+    store: Store, back: Return, bought: Label, label: LabelState, origin: Origin, now: datetime
+) -> None:
+    parcel = Parcel(carrier=bought.carrier, tracking_number=bought.tracking_number)
+    after = label.model_copy(update={"state": "bought"})
+
+    def decide(draft: Draft) -> None:
+        deciding.add_parcel(draft, parcel, bought.label_url, after)
+
+    change_return(
+        store,
+        back.return_id,
+        decide,
+        origin,
+        now,
+        check=lambda _back: None,
+        claims=lambda changed: [store.label_claim(changed, bought.label_url, now)],
+    )

@@ -1,0 +1,121 @@
+"""Refunds: asked for, followed until they are known, and told by those who pay them.
+
+    reserved --(written down as submitted)--> provider --> (what it says is written down)
+                     ^ crash                     ^ crash, time-out
+
+Whoever finds a refund that was submitted asks what became of it, under the same id: the provider
+says, or pays it then. So every step can be repeated and none is done twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from tandem_core.journal import Origin
+from tandem_core.logs import count, logger
+from tandem_returns import deciding, payouts
+from tandem_returns.drafts import Draft
+from tandem_returns.ids import return_of
+from tandem_returns.payment_messages import RefundReport
+from tandem_returns.payments import Provider, RefundOrder, RefundResult
+from tandem_returns.returns import Refund, Return, ReturnNotFound
+from tandem_returns.store import Store
+from tandem_returns.use_cases.returns import change_return
+
+Providers = Callable[[str], Provider | None]
+
+_ASKED: frozenset[str] = frozenset({"submitted", "unknown", "pending"})
+# From so many questions without an answer on somebody has to look.
+_UNKNOWN_FOR_LONG = 6
+
+
+def pay(store: Store, refund_id: str, providers: Providers, origin: Origin, now: datetime) -> None:
+    """Take a refund as far as it can go now. Raises ReturnNotFound, RefundNotFound."""
+    return_id = return_of(refund_id)
+    if return_id is None:
+        raise ReturnNotFound(f"There is no refund {refund_id}")
+    back = store.load_return(return_id).back
+    refund = back.refund(refund_id)
+    asked_before = refund.state in _ASKED
+    if not asked_before and refund.state != "reserved":
+        return
+    provider = providers(refund.tender)
+    if provider is None:
+        nobody = RefundResult(outcome="requires_action", provider="person", reason="no_provider")
+        _write(store, refund_id, nobody, origin, now)
+        return
+    if not asked_before:
+        change_return(
+            store,
+            return_id,
+            lambda draft: payouts.submitted(draft, refund_id, provider.name),
+            origin,
+            now,
+            check=lambda _back: None,
+        )
+    order = _order(back, refund)
+    result = provider.ask(order) if asked_before else provider.refund(order)
+    _write(store, refund_id, result, origin, now)
+    if result.outcome == "unknown" and refund.asked >= _UNKNOWN_FOR_LONG:
+        count("refund_unknown_old")
+
+
+def _order(back: Return, refund: Refund) -> RefundOrder:
+    return RefundOrder(
+        refund_id=refund.refund_id,
+        order_id=back.order_id,
+        return_id=back.return_id,
+        tender=refund.tender,
+        amount=refund.paid,
+        reference=refund.reference,
+        customer_id=None if back.gift else back.customer_id,
+    )
+
+
+def _write(
+    store: Store, refund_id: str, result: RefundResult, origin: Origin, now: datetime
+) -> None:
+    """Write down what a provider says of a refund. Raises ReturnNotFound, RefundNotFound."""
+
+    def decide(draft: Draft) -> None:
+        if not payouts.resulted(draft, refund_id, result):
+            logger().error(
+                "a refund was told to be what it cannot be",
+                extra={"refund_id": refund_id, "outcome": result.outcome},
+            )
+            count("refund_contradicted")
+
+    change_return(
+        store,
+        return_of(refund_id) or "",
+        decide,
+        origin,
+        now,
+        check=lambda _back: None,
+    )
+
+
+def note_report(store: Store, report: RefundReport, origin: Origin, now: datetime) -> None:
+    """Write down what a provider tells by itself. Raises ReturnNotFound, RefundNotFound."""
+    result = RefundResult(
+        outcome=report.outcome,
+        provider=report.provider,
+        provider_reference=report.provider_reference,
+        reason=report.reason,
+    )
+    _write(store, report.refund_id, result, origin, now)
+
+
+def let_time_pass(store: Store, return_id: str, providers: Providers, now: datetime) -> None:
+    """Write down what time has done to a return, and ask for the refunds that are to be asked."""
+    origin = Origin("tandem", "system")
+    before = store.load_return(return_id).back
+    after = change_return(
+        store, return_id, deciding.time_passes, origin, now, check=lambda _back: None
+    ).back
+    if after.late and not before.late:
+        count("refund_late")
+    for refund in after.refunds:
+        if refund.ask_at and refund.ask_at <= now:
+            pay(store, refund.refund_id, providers, origin, now)
