@@ -1,7 +1,9 @@
-"""What orders makes of the events of returns: parcels on their way back, counters, replacements."""
+"""What orders makes of the events of returns: parcels on their way back, counters, replacements,
+the customer's timeline and messages."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -22,7 +24,9 @@ OUT, BACK = "1Z12345E0205271688", "1Z12345E6605272234"
 RETURN = "ret_1"
 
 
-def tell(orders: Orders, kind: str, order_id: str, event_id: str | None = None, **data: Any) -> str:
+def tell(
+    orders: Orders, kind: str, order_id: str | None, event_id: str | None = None, **data: Any
+) -> str:
     """Let returns tell of something; return the event's id."""
     name = event_id or f"evt_book_{next(orders.keys)}"
     known = {
@@ -206,17 +210,19 @@ def test_no_more_comes_back_than_was_bought_and_lines_that_are_none_do_not(order
 def test_a_receipt_without_units_and_a_closed_return_count_nothing(orders: Orders) -> None:
     order_id = arrived(orders)
     before = orders.order(order_id)
+    told = orders.kinds(order_id)
     received(orders, order_id, {})
     lines = [{"line_id": "1", "quantity": 1, "logistics": {"not_required": 1}}]
     tell(orders, "return.closed", order_id, method="keep", lines=lines)
     assert orders.order(order_id) == before
-    assert orders.unpublished() == []
+    assert orders.kinds(order_id) == told
 
 
 @pytest.mark.parametrize("kind", ["return.received", "return.parcel_added", "refund.succeeded"])
 def test_returns_of_strangers_are_ignored(orders: Orders, kind: str) -> None:
-    told = {"carrier": "ups", "tracking_number": "1Z", "accepted": units({"1": 1})}
-    tell(orders, kind, "ord_of_somebody_else", **told, lines=units({"1": 1}))
+    told: dict[str, Any] = {"carrier": "ups", "tracking_number": "1Z"}
+    told |= {"accepted": units({"1": 1}), "lines": units({"1": 1})}
+    tell(orders, kind, "ord_of_somebody_else", **told)
     assert orders.journal() == []
 
 
@@ -295,7 +301,7 @@ def test_units_that_were_paid_for_have_not_come_back_yet(orders: Orders) -> None
 
 def exchange(orders: Orders, order_id: str, **changes: Any) -> str:
     """A shoe comes back, another one is wanted instead; return the replacement order's id."""
-    told = {
+    told: dict[str, Any] = {
         "exchange_id": RETURN,
         "source": "exchange",
         "external_id": RETURN,
@@ -372,3 +378,162 @@ def test_an_exchange_for_an_order_of_somebody_else_is_ignored(orders: Orders) ->
     with pytest.raises(ValueError, match="not enough values"):
         exchange(orders, "ord_of_somebody_else")
     assert orders.journal() == []
+
+
+# --- the customer's timeline and messages ---------------------------------------------------------
+
+
+def paid_back(orders: Orders, order_id: str, tender: str, amount: int, **more: Any) -> None:
+    leg = {"tender": tender, "paid": {"amount": amount, "currency": "EUR"}}
+    tell(orders, "refund.succeeded", order_id, legs=[leg], refund_id=f"rfd_{tender}", **more)
+
+
+def lived(orders: Orders, order_id: str) -> None:
+    """A return by mail from its request to its end, paid back to a card and a gift card."""
+    lines = units({"1": 1})
+    mail: dict[str, Any] = {"lines": lines, "method": "mail", "begun_in": "app"}
+    tell(orders, "return.requested", order_id, **mail)
+    tell(orders, "return.approved", order_id, **mail)
+    parcel_added(orders, order_id)
+    orders.pump()
+    orders.later(hours=30)
+    tell(orders, "return.received", order_id, accepted=lines, **mail)
+    tell(orders, "refund.planned", order_id, lines=lines)
+    paid_back(orders, order_id, "points", 500, lines=lines)
+    paid_back(orders, order_id, "card", 4_000)
+    paid_back(orders, order_id, "gift_card", 500)
+    tell(orders, "item.restocked", order_id, sku="SHOE", quantity=1)
+    tell(orders, "return.closed", order_id, **mail)
+    orders.pump()
+
+
+def test_a_return_is_in_its_customers_timeline_step_by_step(orders: Orders) -> None:
+    order_id = arrived(orders)
+    before = len(orders.timeline())
+    lived(orders, order_id)
+    lines = orders.timeline()[: -before or None]
+    assert sorted((one["type"], one["text"]) for one in lines) == [
+        ("refund.succeeded", "€40.00 is on its way back to you."),
+        ("refund.succeeded", "€5.00 is back on your gift card."),
+        ("return.approved", "Your return is approved."),
+        ("return.closed", "Your return is complete."),
+        ("return.parcel_added", "Your return parcel goes with UPS."),
+        ("return.received", "We've received 1 item back from you."),
+        ("return.requested", "You asked to return 1 item."),
+    ]
+    assert {one["order_id"] for one in lines} == {order_id}
+
+
+def test_a_return_sends_one_message_for_each_thing_that_its_customer_waits_for(
+    orders: Orders,
+) -> None:
+    order_id = arrived(orders)
+    before = len(orders.notifications())
+    lived(orders, order_id)
+    paid_back(orders, order_id, "other", 100)
+    asked = orders.notifications()[before:]
+    assert [(one["milestone"], one["subject_id"]) for one in asked] == [
+        ("return_approved", RETURN),
+        ("return_received", RETURN),
+        ("refund_succeeded", RETURN),
+    ]
+    assert {(one["customer_id"], one["order_id"]) for one in asked} == {("cus_1", order_id)}
+    assert all(one["tracking_url"] for one in asked)
+
+
+def test_a_guest_hears_of_a_return_by_the_contact_of_the_order(orders: Orders) -> None:
+    order_id = orders.placed(customer={"email": "ada@example.org"}, number="#1")
+    told = {"customer_id": None, "reason": "It was worn."}
+    tell(orders, "return.rejected", order_id, **told)
+    orders.pump()
+    (rejected,) = [one for one in orders.notifications() if one["milestone"] == "return_rejected"]
+    assert rejected["email"] == "ada@example.org"
+    assert rejected["text"].endswith("The reason: It was worn.")
+
+
+def test_a_refund_that_a_shop_has_paid_is_told_by_the_shop(orders: Orders) -> None:
+    shop_order(orders)
+    before = orders.milestones()
+    shop_refunds(orders, 1)
+    assert orders.milestones() == before
+
+
+def test_a_replacement_is_told_and_confirmed_as_what_it_is(orders: Orders) -> None:
+    order_id = orders.placed()
+    orders.pump()
+    before = len(orders.timeline())
+    orders.later(hours=1)
+    replacement = exchange(orders, order_id)
+    orders.pump()
+    told = orders.timeline()[: -before or None]
+    assert sorted((one["type"], one["order_id"]) for one in told) == sorted(
+        [("exchange.created", order_id), ("order.placed", replacement)]
+    )
+    assert orders.milestones() == ["order_placed", "exchange_placed"]
+    assert orders.notifications()[-1]["order_id"] == replacement
+
+
+# --- withdrawals ----------------------------------------------------------------------------------
+
+
+def withdrawn(orders: Orders, kind: str = "withdrawal.confirmed", **changes: Any) -> None:
+    told = {
+        "withdrawal_id": "wdr_1",
+        "order_reference": "#1001",
+        "name": "Ada Lovelace",
+        "email": "Ada@Example.org",
+        "statement": "I withdraw from the contract.",
+        "submitted_local": "2026-03-10T10:30:00+01:00",
+        "time_zone": "Europe/Berlin",
+        "customer_id": None,
+        "return_id": None,
+    }
+    tell(orders, kind, **{"order_id": None, **told, **changes})
+
+
+def test_whoever_withdraws_gets_a_receipt_once_known_or_not(orders: Orders) -> None:
+    for _ in range(3):
+        withdrawn(orders)
+    (receipt,) = orders.notifications()
+    assert (receipt["email"], receipt["channels"]) == ("Ada@Example.org", ["email"])
+    assert "order_id" not in receipt
+    assert "customer_id" not in receipt
+    assert "10 Mar 2026, 10:30 (Europe/Berlin)" in receipt["text"]
+    assert "I withdraw from the contract." in receipt["text"]
+    withdrawn(orders, withdrawal_id="wdr_2")
+    assert orders.milestones() == ["withdrawal_confirmed"] * 2
+
+
+def test_a_receipt_is_sent_also_when_it_is_late(orders: Orders) -> None:
+    withdrawn(orders, occurred_at=rfc3339(orders.now - timedelta(days=9)))
+    assert orders.milestones() == ["withdrawal_confirmed"]
+
+
+def test_a_receipt_that_can_reach_nobody_is_not_asked_for(orders: Orders) -> None:
+    withdrawn(orders, email=None)
+    withdrawn(orders, email="nobody")
+    assert orders.notifications() == []
+
+
+def test_a_withdrawal_is_in_the_timeline_once_its_order_is_known(orders: Orders) -> None:
+    order_id = orders.placed()
+    orders.pump()
+    withdrawn(orders)
+    assert len(orders.timeline()) == 1
+    orders.later(hours=1)
+    withdrawn(orders, "withdrawal.matched", order_id=order_id, return_id=RETURN)
+    newest = orders.timeline()[0]
+    assert newest["text"] == (
+        "You withdrew from your order #1001 on 10 Mar 2026, 10:30 (Europe/Berlin)."
+    )
+
+
+def test_a_receipt_is_forgotten_with_the_person_that_it_went_to(orders: Orders) -> None:
+    withdrawn(orders)
+    orders.placed(customer={"customer_id": "cus_1", "email": "ada@example.org"})
+    orders.pump()
+    route = "/customers/{customer_id}/erase"
+    assert orders.call("POST", route, role="staff", customer_id="cus_1").status == 200
+    (receipt,) = [one for one in orders.notifications() if "order_id" not in one]
+    assert "text" not in receipt
+    assert "email" not in receipt

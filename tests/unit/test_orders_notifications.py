@@ -19,6 +19,7 @@ from tandem_orders.notifications import (
     NotificationRequested,
     Recipient,
     milestone_of,
+    receipt_of_withdrawal,
     requested,
 )
 from tandem_orders.preferences import Preferences
@@ -40,7 +41,8 @@ JSON = st.recursive(
 MEMBERS = st.sampled_from(
     "order_id order_ids shipment_id fulfillment_id customer_id channel lines whole state late "
     "previous_state fulfillment_type hold_until pickup_code status previous_status changed scan "
-    "estimate reason is_return delivered_at occurred_at placed_at handed_over".split()
+    "estimate reason is_return delivered_at occurred_at placed_at handed_over return_id method "
+    "begun_in ship_by legs source email phone statement submitted_local time_zone".split()
 )
 
 
@@ -83,6 +85,37 @@ def pickup(kind: str, **data: Any) -> Envelope:
         "customer_id": "cus_1",
     }
     return event(kind, **known | data)
+
+
+def returning(kind: str, **data: Any) -> Envelope:
+    known = {
+        "return_id": "ret_1",
+        "customer_id": "cus_1",
+        "begun_in": "app",
+        "method": "mail",
+        "ship_by": "2026-12-08T09:00:00.000000Z",
+    }
+    return event(kind, **known | data)
+
+
+def paid_back(tender: str, **data: Any) -> Envelope:
+    leg = {"tender": tender, "paid": {"amount": 1200, "currency": "EUR"}}
+    return returning("refund.succeeded", legs=[leg], **data)
+
+
+def withdrawal(**data: Any) -> Envelope:
+    known = {
+        "order_id": None,
+        "withdrawal_id": "wdr_1",
+        "order_reference": "#1001",
+        "name": "Eva Muster",
+        "email": "eva@example.org",
+        "phone": "+491511234567",
+        "statement": "I withdraw from the contract.",
+        "submitted_local": "2026-11-24T11:00:00+01:00",
+        "time_zone": "Europe/Berlin",
+    }
+    return event("withdrawal.confirmed", **known | data)
 
 
 def reached(envelope: Envelope) -> Milestone:
@@ -150,6 +183,19 @@ def test_a_parcel_in_transit_is_on_its_way_only_if_it_was_not_before(
         event("order.updated", claimed=True),
         event("points.earned", granted=5),
         event("refund.succeeded"),
+        event("order.placed", source="exchange", channel="web", handed_over={"id": "ful_1"}),
+        returning("return.requested"),
+        returning("return.closed"),
+        returning("return.approved", begun_in="pos"),
+        returning("return.approved", begun_in="pos", method="keep"),
+        returning("return.received", method="store"),
+        returning("return.received", return_id=None),
+        returning("refund.late"),
+        returning("refund.failed"),
+        paid_back("points"),
+        paid_back("cash"),
+        paid_back("card", return_id=None),
+        withdrawal(),
         pickup("pickup.collected"),
         pickup("pickup.updated", state="ready", previous_state="ready"),
         event("webhook.received"),
@@ -195,6 +241,126 @@ def test_each_partial_cancellation_is_a_subject_of_its_own() -> None:
     whole = reached(event("order.cancelled", lines=lines, whole=True))
     assert (whole.name, whole.subject_id) == ("order_cancelled", "ord_1")
     assert part.reason == whole.reason == "order.cancelled"
+
+
+@pytest.mark.parametrize(
+    ("envelope", "name", "reason", "text"),
+    [
+        (
+            returning("return.approved"),
+            "return_approved",
+            "return.approved",
+            "Your return for order #1001 is approved. You'll find its label or code with your "
+            "return; please send or bring it back by 7 Dec.",
+        ),
+        (
+            returning("return.approved", method="keep"),
+            "return_kept",
+            "return.approved",
+            "Your return for order #1001 is approved. There's nothing to send back: please keep "
+            "it.",
+        ),
+        (
+            returning("return.rejected", reason="It was worn."),
+            "return_rejected",
+            "return.rejected",
+            "We couldn't approve your return for order #1001. The reason: It was worn.",
+        ),
+        (
+            returning("return.received"),
+            "return_received",
+            "return.received",
+            "Your return for order #1001 has reached us. We'll take care of the rest.",
+        ),
+        (
+            returning("return.expired"),
+            "return_expired",
+            "return.expired",
+            "Your return for order #1001 has expired because nothing was sent back. Already on its "
+            "way? Then it counts as soon as it's scanned.",
+        ),
+        (
+            paid_back("store_credit"),
+            "refund_succeeded",
+            "refund.succeeded",
+            "The refund for your return of order #1001 is on its way. How long it takes depends on "
+            "how you paid.",
+        ),
+    ],
+)
+def test_a_return_tells_its_customer_what_has_become_of_it(
+    envelope: Envelope, name: str, reason: str, text: str
+) -> None:
+    milestone = reached(envelope)
+    assert (milestone.name, milestone.subject_id, milestone.reason) == (name, "ret_1", reason)
+    notification = message(envelope)
+    assert (notification.return_id, notification.order_id) == ("ret_1", "ord_1")
+    assert notification.text == text
+
+
+def test_all_payments_of_a_return_are_one_message_without_an_amount() -> None:
+    messages = [message(paid_back(tender)) for tender in ("card", "gift_card", "other")]
+    assert len({one.notification_id for one in messages}) == 1
+    assert len({one.text for one in messages}) == 1
+    assert "12" not in messages[0].text
+
+
+def test_why_a_return_was_rejected_is_not_sealed_and_not_logged() -> None:
+    envelope = returning("return.rejected", reason="Eva has worn it.")
+    assert "Eva" not in repr(reached(envelope))
+    assert "Eva" not in message(envelope).document()
+
+
+def test_a_replacement_is_confirmed_unless_its_customer_holds_it() -> None:
+    milestone = reached(event("order.placed", source="exchange", channel="pos"))
+    assert (milestone.name, milestone.subject_id) == ("exchange_placed", "ord_1")
+    assert milestone.reason == "order.placed"
+
+
+# --- the receipt of a withdrawal ------------------------------------------------------------------
+
+
+def test_a_withdrawal_is_acknowledged_with_what_was_declared_and_when() -> None:
+    lines = [{"sku": "SHOE", "quantity": 2}, {"line_id": "2", "quantity": 1}]
+    receipt = receipt_of_withdrawal(withdrawal(lines=lines), NOW)
+    assert receipt is not None
+    assert receipt.model_dump(mode="json", exclude_none=True) == {
+        "notification_id": receipt.notification_id,
+        "channel": "email",
+        "channels": ["email"],
+        "language": "en",
+        "milestone": "withdrawal_confirmed",
+        "reason": "withdrawal.confirmed",
+        "subject_id": "wdr_1",
+        "title": "We've received your withdrawal",
+        "occurred_at": rfc3339(NOW),
+        "milestone_at": AT,
+        "event_id": "evt_x_9",
+        "email": "eva@example.org",
+        "text": "On 24 Nov 2026, 11:00 (Europe/Berlin) we received your withdrawal from the "
+        "contract for order #1001.\n\n2 × SHOE\n1 × 2\n\n"
+        "I withdraw from the contract.\n\nEva Muster",
+    }
+    sealed = receipt.document()
+    assert not any(secret in sealed for secret in ("eva@", "Eva", "#1001", "withdraw from"))
+
+
+def test_a_withdrawal_is_acknowledged_however_late_and_in_the_consumers_language() -> None:
+    receipt = receipt_of_withdrawal(withdrawal(language="de-AT"), NOW + timedelta(days=30))
+    assert receipt is not None
+    assert receipt.deliver_after is None
+    assert receipt.text.startswith("Am 24. November 2026, 11:00 Uhr (Europe/Berlin) haben wir")
+    long = receipt_of_withdrawal(withdrawal(statement="a" * 4_000), NOW)
+    assert long is not None
+    assert "a" * 4_000 in long.text
+
+
+def test_a_withdrawal_is_acknowledged_by_the_contact_that_was_given() -> None:
+    texted = receipt_of_withdrawal(withdrawal(email=None), NOW)
+    assert texted is not None
+    assert (texted.channels, texted.email, texted.phone) == (("sms",), None, "+491511234567")
+    assert receipt_of_withdrawal(withdrawal(email=None, phone=None), NOW) is None
+    assert receipt_of_withdrawal(withdrawal(withdrawal_id=None), NOW) is None
 
 
 def test_a_pickup_code_is_not_shown_where_a_milestone_is_logged() -> None:
@@ -434,6 +600,18 @@ def test_any_data_makes_a_message_or_none(
     assert notification.text.isprintable()
 
 
+@given(changes=st.dictionaries(MEMBERS | st.just("name"), JSON, max_size=4))
+def test_a_withdrawal_with_odd_members_has_a_receipt_or_nobody_to_send_it_to(
+    changes: dict[str, Any],
+) -> None:
+    told = withdrawal()
+    receipt = receipt_of_withdrawal(told.model_copy(update={"data": told.data | changes}), NOW)
+    if receipt is None:
+        assert changes.keys() & {"email", "phone", "occurred_at"}
+    else:
+        assert "None" not in receipt.text
+
+
 @given(
     changes=st.dictionaries(MEMBERS, JSON, max_size=3),
     one=st.sampled_from(
@@ -442,6 +620,8 @@ def test_any_data_makes_a_message_or_none(
             pickup("pickup.ready"),
             event("order.placed", channel="web"),
             event("order.cancelled", lines=[{"line_id": "1", "quantity": 1}]),
+            returning("return.rejected", reason="It was worn."),
+            paid_back("card"),
         ]
     ),
 )

@@ -34,6 +34,13 @@ from tandem_orders.shipment_facts import ShipmentFact
 from tandem_orders.statuses import Reason, ShipmentStatus
 from tandem_orders.texts import LANGUAGES, UNKNOWN, Language, catalogue, is_text
 from tandem_orders.timeline import TOLD, TimelineEntry, entry_of, orders_of, sentence
+from tandem_returns.return_facts import FACTS as RETURN_FACTS
+from tandem_returns.withdrawals import (
+    WithdrawalConfirmed,
+    WithdrawalDeclared,
+    WithdrawalMatched,
+    WithdrawalUnmatched,
+)
 
 # Events that say nothing to a customer, and why.
 QUIET = {
@@ -41,6 +48,23 @@ QUIET = {
     "fulfillment.updated": "another parcel or another time of the same state",
     "pickup.updated": "the same of a pickup",
     "pickup.restocked": "what the store does with goods that nobody fetched",
+    "return_book.opened": "what returns know of an order",
+    "return_book.updated": "the same",
+    "return.updated": "where a return is, as its parcel tells",
+    "return.inspected": "what the staff think of the goods",
+    "refund.planned": "how a payment is worked on",
+    "refund.submitted": "the same",
+    "refund.pending": "the same",
+    "refund.unknown": "the same",
+    "refund.replanned": "the same",
+    "item.restocked": "what the store does with goods that came back",
+    "withdrawal.declared": "not confirmed yet",
+    "withdrawal.confirmed": "whose order it is about is found next",
+    "withdrawal.unmatched": "nobody knows whose order it is about",
+}
+WITHDRAWALS = {
+    one.type
+    for one in (WithdrawalDeclared, WithdrawalConfirmed, WithdrawalMatched, WithdrawalUnmatched)
 }
 AT = "2026-11-24T10:00:00.000000Z"
 JSON = st.recursive(
@@ -52,7 +76,8 @@ MEMBERS = st.sampled_from(
     "order_id customer_id channel lines tenders paid amount quantity whole claimed returned state "
     "previous_state fulfillment_type parcels carrier hold_until status previous_status changed "
     "scan place estimate reason points granted postings redemption captured_points last_day "
-    "matures_at legs order_ids is_return delivered_at occurred_at placed_at link".split()
+    "matures_at legs order_ids is_return delivered_at occurred_at placed_at link method ship_by "
+    "accepted source order_reference submitted_local time_zone".split()
 )
 
 
@@ -150,22 +175,10 @@ def parcel(status: ShipmentStatus, kind: str = "shipment.updated", **more: Any) 
 
 
 def test_every_published_event_is_told_or_quiet_on_purpose() -> None:
-    published = {*LOYALTY_FACTS, *ORDER_FACTS, *SHIPMENT_FACTS}
+    published = {*LOYALTY_FACTS, *ORDER_FACTS, *SHIPMENT_FACTS, *RETURN_FACTS, *WITHDRAWALS}
     assert published - TOLD == set(QUIET)
     assert set(QUIET) & TOLD == set()
-
-
-def test_every_event_of_returns_has_its_text_before_it_is_published() -> None:
-    coming = TOLD - {*LOYALTY_FACTS, *ORDER_FACTS, *SHIPMENT_FACTS}
-    assert coming == {
-        "exchange.created",
-        "refund.failed",
-        *(
-            f"return.{what}"
-            for what in "requested approved rejected cancelled expired received closed".split()
-        ),
-    }
-    assert all(is_text(kind) for kind in coming)
+    assert published >= TOLD
 
 
 @pytest.mark.parametrize(
@@ -379,9 +392,100 @@ def test_a_refund_tells_the_money_and_leaves_points_to_their_own_event() -> None
     entry = entry_of(of(fact))
     assert entry is not None
     assert sentence(entry, "en") == "€12.99 is on its way back to you."
-    only_points = entry_of(of(fact.model_copy(update={"legs": legs[2:]})))
-    assert only_points is not None
-    assert sentence(only_points, "en") == "Your refund is on its way back to you."
+    assert entry_of(of(fact.model_copy(update={"legs": legs[2:]}))) is None
+    unknown = entry_of(of(fact.model_copy(update={"legs": ()})))
+    assert unknown is not None
+    assert sentence(unknown, "en") == "Your refund is on its way back to you."
+
+
+@pytest.mark.parametrize(
+    ("tender", "expected"),
+    [
+        ("card", "€12.00 is on its way back to you."),
+        ("other", "€12.00 is on its way back to you."),
+        ("cash", "You got €12.00 back in cash."),
+        ("gift_card", "€12.00 is back on your gift card."),
+        ("store_credit", "You have €12.00 more in store credit."),
+    ],
+)
+def test_a_refund_says_where_the_money_goes(tender: str, expected: str) -> None:
+    leg = {"tender": tender, "paid": {"amount": 1200, "currency": "EUR"}}
+    assert told("refund.succeeded", {"legs": [leg], "return_id": "ret_1"}) == expected
+
+
+# --- returns --------------------------------------------------------------------------------------
+
+UNITS = [{"line_id": "1", "quantity": 2}, {"line_id": "2", "quantity": 1}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "expected"),
+    [
+        ("return.requested", {"lines": UNITS}, "You asked to return 3 items."),
+        (
+            "return.approved",
+            {"ship_by": "2026-12-08T09:00:00.000000Z"},
+            "Your return is approved. Send or bring it back by 7 Dec.",
+        ),
+        ("return.approved", {}, "Your return is approved."),
+        (
+            "return.approved",
+            {"method": "keep"},
+            "Your return is approved. There's nothing to send back.",
+        ),
+        ("return.rejected", {"reason": "Eva has worn it"}, "Your return wasn't approved."),
+        ("return.parcel_added", {"carrier": "ups"}, "Your return parcel goes with UPS."),
+        (
+            "return.received",
+            {"lines": UNITS, "accepted": UNITS[1:]},
+            "We've received 1 item back from you.",
+        ),
+        ("return.received", {"lines": UNITS, "accepted": []}, "We've received your return."),
+        (
+            "return.expired",
+            {"lines": UNITS},
+            "Your return expired because nothing was sent back.",
+        ),
+        ("return.closed", {}, "Your return is complete."),
+        ("refund.failed", {}, "A refund didn't go through. We're looking into it."),
+        (
+            "refund.late",
+            {},
+            "Your refund is taking longer than planned. We're looking into it.",
+        ),
+        (
+            "refund.requires_action",
+            {},
+            "Your refund needs a step from you. Please check your email.",
+        ),
+        ("exchange.created", {"lines": UNITS}, "Your exchange is arranged."),
+        (
+            "order.placed",
+            {"source": "exchange", "channel": "pos", "lines": UNITS},
+            "Your replacement is ordered: 3 items.",
+        ),
+    ],
+)
+def test_a_return_is_told_step_by_step(kind: str, data: dict[str, Any], expected: str) -> None:
+    assert told(kind, data) == expected
+
+
+def test_a_withdrawal_is_told_with_date_and_time() -> None:
+    clock = {"submitted_local": "2026-11-24T11:00:00+01:00", "time_zone": "Europe/Berlin"}
+    data = {"order_reference": "#1001", "email": "eva@example.org", **clock}
+    assert told("withdrawal.matched", data) == (
+        "You withdrew from your order #1001 on 24 Nov 2026, 11:00 (Europe/Berlin)."
+    )
+    assert told("withdrawal.matched", data, "de") == (
+        "Du hast deine Bestellung #1001 widerrufen: 24. November 2026, 11:00 Uhr (Europe/Berlin)."
+    )
+    for odd in (
+        {"time_zone": None},
+        {"submitted_local": "soon"},
+        {"submitted_local": "2026-11-24"},
+    ):
+        text = told("withdrawal.matched", data | odd)
+        assert text == "You withdrew from your order."
 
 
 # --- fulfilments ----------------------------------------------------------------------------------
@@ -593,6 +697,8 @@ def test_no_entry_holds_personal_data_or_a_code() -> None:
         parcel(ShipmentStatus.DELIVERED),
         parcel(ShipmentStatus.PENDING, "shipment.registered", destination=home),
         event("points.adjusted", {"points": 5, "reason": "Eva complained", "occurred_at": AT}),
+        event("return.rejected", {"reason": "Eva complained", "occurred_at": AT}),
+        event("withdrawal.matched", {"name": "Eva Muster", "statement": "Eva", "occurred_at": AT}),
     ]
     for one in events:
         entry = entry_of(one)

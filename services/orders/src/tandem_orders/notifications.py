@@ -5,15 +5,18 @@ store keeps it. Nothing is sent here; `notification.requested` asks whoever send
 
     late facts                     no message: the timeline has them
     receipts of a till             none: their customer stood there
+    returns at a counter           no approval, no receipt and no cash: their customer stands there
     orders of marketplaces         no confirmation, and nothing to guests: the marketplace does that
-    parcels of returns             none
+    parcels of returns             none: the return has messages of its own
+    several payments of a return   one, without an amount: the timeline tells each
+    withdrawals                    a receipt to whoever declared it, at once and however late
     several parts of an order      each cancellation is a subject of its own
     first scan is "in transit"     the parcel is on its way, as if it had been picked up
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
@@ -28,13 +31,14 @@ from tandem_orders.preferences import MessageChannel, Preferences, TimeZone, del
 from tandem_orders.readings import Reading, instant_of
 from tandem_orders.statuses import ShipmentStatus
 from tandem_orders.texts import Language, language_of, render, say
-from tandem_orders.timeline import Params, TimelineEntry, entry_of, orders_of
+from tandem_orders.timeline import Params, TimelineEntry, entry_of, orders_of, submitted
 
 LATE_AFTER = timedelta(hours=48)
 
 
 class MilestoneName(StrEnum):
     ORDER_PLACED = "order_placed"
+    EXCHANGE_PLACED = "exchange_placed"
     ORDER_CANCELLED = "order_cancelled"
     ORDER_PART_CANCELLED = "order_part_cancelled"
     PICKUP_READY = "pickup_ready"
@@ -50,6 +54,13 @@ class MilestoneName(StrEnum):
     RETURNING = "returning"
     FAILED = "failed"
     RETURNED = "returned"
+    RETURN_APPROVED = "return_approved"
+    RETURN_KEPT = "return_kept"
+    RETURN_REJECTED = "return_rejected"
+    RETURN_RECEIVED = "return_received"
+    RETURN_EXPIRED = "return_expired"
+    REFUND_SUCCEEDED = "refund_succeeded"
+    WITHDRAWAL_CONFIRMED = "withdrawal_confirmed"
 
 
 # By the timeline's key: what deserves an entry and a message is the same thing in other words.
@@ -57,6 +68,7 @@ _MILESTONES: Mapping[str, MilestoneName] = {
     "order.placed.online": MilestoneName.ORDER_PLACED,
     "order.placed.social": MilestoneName.ORDER_PLACED,
     "order.placed.store": MilestoneName.ORDER_PLACED,
+    "order.placed.exchange": MilestoneName.EXCHANGE_PLACED,
     "order.cancelled": MilestoneName.ORDER_CANCELLED,
     "order.cancelled.part": MilestoneName.ORDER_PART_CANCELLED,
     "pickup.ready": MilestoneName.PICKUP_READY,
@@ -73,15 +85,31 @@ _MILESTONES: Mapping[str, MilestoneName] = {
     "shipment.returning": MilestoneName.RETURNING,
     "shipment.failed": MilestoneName.FAILED,
     "shipment.returned": MilestoneName.RETURNED,
+    "return.approved": MilestoneName.RETURN_APPROVED,
+    "return.approved.keep": MilestoneName.RETURN_KEPT,
+    "return.rejected": MilestoneName.RETURN_REJECTED,
+    "return.received": MilestoneName.RETURN_RECEIVED,
+    "return.expired": MilestoneName.RETURN_EXPIRED,
+    "refund.succeeded": MilestoneName.REFUND_SUCCEEDED,
+    "refund.succeeded.gift_card": MilestoneName.REFUND_SUCCEEDED,
+    "refund.succeeded.store_credit": MilestoneName.REFUND_SUCCEEDED,
 }
 _REASONS: Mapping[MilestoneName, str] = {
     MilestoneName.ORDER_PLACED: "order.placed",
+    MilestoneName.EXCHANGE_PLACED: "order.placed",
     MilestoneName.ORDER_CANCELLED: "order.cancelled",
     MilestoneName.ORDER_PART_CANCELLED: "order.cancelled",
     MilestoneName.PICKUP_READY: "pickup.ready",
     MilestoneName.PICKUP_EXPIRING: "pickup.expiring",
     MilestoneName.PICKUP_EXPIRED: "pickup.expired",
+    MilestoneName.RETURN_APPROVED: "return.approved",
+    MilestoneName.RETURN_KEPT: "return.approved",
+    MilestoneName.RETURN_REJECTED: "return.rejected",
+    MilestoneName.RETURN_RECEIVED: "return.received",
+    MilestoneName.RETURN_EXPIRED: "return.expired",
+    MilestoneName.REFUND_SUCCEEDED: "refund.succeeded",
 }
+_LONGEST_STATEMENT = 4_000
 _NOT_YET_CARRIED = frozenset({None, "pending", "expired", "label_created"})
 
 
@@ -97,9 +125,11 @@ class Milestone(Strict):
     order_ids: tuple[str, ...] = ()
     fulfillment_id: str | None = None
     shipment_id: str | None = None
+    return_id: str | None = None
     status: ShipmentStatus | None = None
     hold_until: Instant | None = None
     pickup_code: str | None = Field(default=None, repr=False)
+    note: str | None = Field(default=None, repr=False)
     params: Params = {}
 
     @property
@@ -137,6 +167,7 @@ class NotificationRequested(Document):
     `channels` in the customer's order of preference, `channel` the first of them; `milestone_at`
     when it was reached. The text is kept apart as personal data, since it may hold a pickup code;
     `email` and `phone` are there when one of the channels needs them and the order knows them.
+    The receipt of a withdrawal has no `order_id`: it goes to whoever declared it, known or not.
     `tracking_url` is for the sender to put behind the text or on a button.
     """
 
@@ -151,9 +182,10 @@ class NotificationRequested(Document):
     reason: str
     subject_id: str
     title: str
-    order_id: str
+    order_id: str | None = None
     fulfillment_id: str | None = None
     shipment_id: str | None = None
+    return_id: str | None = None
     tracking_url: str | None = None
     deliver_after: Instant | None = None
     occurred_at: Instant
@@ -191,19 +223,26 @@ def milestone_of(envelope: Envelope) -> Milestone | None:
         order_ids=orders_of(envelope),
         fulfillment_id=entry.fulfillment_id,
         shipment_id=entry.shipment_id,
+        return_id=entry.return_id,
         status=ShipmentStatus(status) if is_parcel else None,
         hold_until=data.instant("hold_until"),
         pickup_code=data.name("pickup_code"),
+        note=data.text("reason") if name is MilestoneName.RETURN_REJECTED else None,
         params=entry.params,
     )
 
 
 def _subject(entry: TimelineEntry, name: MilestoneName) -> str | None:
-    """Return what has reached the milestone: a parcel, a pickup, an order."""
+    """Return what has reached the milestone: a parcel, a pickup, a return, an order.
+
+    Refunds that a shop has paid belong to no return; the shop tells of them itself.
+    """
     if name is MilestoneName.ORDER_PART_CANCELLED:
         return entry.id
     if entry.key.startswith("shipment."):
         return entry.shipment_id
+    if entry.key.startswith(("return.", "refund.")):
+        return entry.return_id
     return entry.fulfillment_id if entry.key.startswith("pickup.") else entry.order_id
 
 
@@ -214,6 +253,14 @@ def _is_news(envelope: Envelope, name: MilestoneName) -> bool:
             # Who buys at a till and has nothing sent holds the receipt, whoever reports the sale.
             carried_away = data.name("channel") == "pos" and not data.has("destination")
             return not (data.has("handed_over") or data.has("completed_at") or carried_away)
+        case MilestoneName.EXCHANGE_PLACED:
+            return not data.has("handed_over")
+        case (
+            MilestoneName.RETURN_APPROVED
+            | MilestoneName.RETURN_KEPT
+            | MilestoneName.RETURN_RECEIVED
+        ):
+            return not _is_seen_by_customer(name, data)
         case MilestoneName.ORDER_CANCELLED | MilestoneName.ORDER_PART_CANCELLED:
             return data.name("channel") != "marketplace"
         case MilestoneName.PICKED_UP if data.name("status") == ShipmentStatus.IN_TRANSIT:
@@ -221,6 +268,13 @@ def _is_news(envelope: Envelope, name: MilestoneName) -> bool:
         case _:
             # A parcel that was on its way before anybody ordered it: only its delivery has a date.
             return envelope.type != "shipment.registered" or name is MilestoneName.DELIVERED
+
+
+def _is_seen_by_customer(name: MilestoneName, data: Reading) -> bool:
+    """Tell whether a return's customer stands at the counter while it happens."""
+    if name is MilestoneName.RETURN_RECEIVED:
+        return data.name("method") == "store"
+    return data.name("begun_in") == "pos"
 
 
 def requested(  # noqa: PLR0913  what a message depends on
@@ -253,6 +307,7 @@ def requested(  # noqa: PLR0913  what a message depends on
         order_id=about.order_id,
         fulfillment_id=milestone.fulfillment_id,
         shipment_id=milestone.shipment_id,
+        return_id=milestone.return_id,
         tracking_url=tracking_url,
         deliver_after=deliver_after(preferences, now),
         occurred_at=now,
@@ -262,6 +317,51 @@ def requested(  # noqa: PLR0913  what a message depends on
         phone=recipient.phone if {"sms", "whatsapp"} & set(channels) else None,
         text=say(language, f"message.{milestone.name}", _params(milestone, preferences, about)),
     )
+
+
+def receipt_of_withdrawal(envelope: Envelope, now: datetime) -> NotificationRequested | None:
+    """Acknowledge a statutory withdrawal on a durable medium: what was declared, with date and time
+    (Art. 11a(4) of Directive 2011/83/EU). None without anybody to send it to."""
+    data = Reading(envelope.data)
+    withdrawal_id, occurred_at = data.name("withdrawal_id"), data.instant("occurred_at")
+    email, phone = data.text("email"), data.text("phone")
+    if withdrawal_id is None or occurred_at is None or not (email or phone):
+        return None
+    language, name = language_of(data.name("language")), MilestoneName.WITHDRAWAL_CONFIRMED
+    channel: MessageChannel = "email" if email else "sms"
+    said = {"number": data.name("order_reference"), "moment": submitted(data)}
+    return NotificationRequested(
+        notification_id=derived_id("ntf", withdrawal_id, name),
+        channel=channel,
+        channels=(channel,),
+        language=language,
+        milestone=name,
+        reason=envelope.type,
+        subject_id=withdrawal_id,
+        title=render(language, f"message.{name}.title", {}),
+        occurred_at=now,
+        milestone_at=occurred_at,
+        event_id=envelope.id,
+        email=email,
+        phone=None if email else phone,
+        text="\n\n".join((say(language, f"message.{name}", said), *_declared(data))),
+    )
+
+
+def _declared(data: Reading) -> Iterator[str]:
+    """Yield what a consumer declared, in their own words; without units it is the whole order."""
+    units = [
+        f"{quantity} × {article}"
+        for line in data.members("lines")
+        if (quantity := line.count("quantity"))
+        and (article := line.name("sku") or line.name("line_id"))
+    ]
+    if units:
+        yield "\n".join(units)
+    if statement := data.text("statement", _LONGEST_STATEMENT):
+        yield statement
+    if name := data.text("name"):
+        yield name
 
 
 def _channels(
@@ -297,6 +397,8 @@ def _params(
         params["store"] = about.store_name
     if milestone.pickup_code:
         params["code"] = milestone.pickup_code
+    if milestone.note:
+        params["note"] = milestone.note
     quiet = preferences.quiet_hours
     time_zone = about.time_zone or (quiet.time_zone if quiet else None)
     if milestone.hold_until and time_zone:

@@ -31,9 +31,9 @@ class Reading:
     def has(self, name: str) -> bool:
         return self._members.get(name) is not None
 
-    def text(self, name: str) -> str | None:
+    def text(self, name: str, longest: int = _LONGEST_TEXT) -> str | None:
         value = self._members.get(name)
-        return value if isinstance(value, str) and 0 < len(value) <= _LONGEST_TEXT else None
+        return value if isinstance(value, str) and 0 < len(value) <= longest else None
 
     def name(self, name: str) -> str | None:
         """Return a text that names something: an id, a code, a place."""

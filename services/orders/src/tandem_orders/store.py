@@ -149,6 +149,11 @@ def contact_key(contact: Identifier) -> Key:
     return Key(f"CONTACT#{contact.type}#{_digest(contact.value)}", "CUSTOMER")
 
 
+def addressee(contact: Identifier) -> str:
+    """Return the name under which messages are kept that go to a contact, whoever has it."""
+    return f"{contact.type}:{_digest(contact.value)}"
+
+
 def _digest(value: str) -> str:
     """Keep personal data out of keys, which show up in logs and metrics."""
     return hashlib.sha256(value.encode()).hexdigest()[:40]

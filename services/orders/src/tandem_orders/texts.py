@@ -27,7 +27,7 @@ COUNTS = ("points", "quantity")
 # What is said of something that has no text yet.
 UNKNOWN = "other"
 
-_MOST_WORDS = 128
+_MOST_WORDS = 512
 _MOST_UNITS = 10**15
 _LONGEST_HEADER = 1000
 _SUBTAG_END = re.compile(r"[-_.@]")
@@ -234,6 +234,18 @@ def _day(formats: Formats, value: object) -> str | None:
     return text if time is None else formats.moment.format(date=text, time=time)
 
 
+def _moment(formats: Formats, value: object) -> str | None:
+    """Write a date and time as a clock showed them: `{local, time_zone}`, with the zone's name."""
+    if not isinstance(value, Mapping):
+        return None
+    local, zone = value.get("local"), _words(formats, value.get("time_zone"))
+    known = _day_and_time(local[:16]) if isinstance(local, str) else None
+    date_of_it = _dated(formats, local[:16]) if isinstance(local, str) else None
+    if known is None or known[1] is None or date_of_it is None or zone is None:
+        return None
+    return f"{formats.moment.format(date=date_of_it, time=known[1])} ({zone})"
+
+
 def _dated(formats: Formats, value: object) -> str | None:
     """Write a day that may be far, with its year."""
     known = _day_and_time(value)
@@ -268,6 +280,8 @@ _WRITERS: Mapping[str, Callable[[Formats, object], str | None]] = {
     "code": _words,
     "day": _day,
     "last_day": _dated,
+    "moment": _moment,
+    "note": _words,
     "number": _words,
     "point": _words,
     "points": _count,

@@ -4,7 +4,8 @@
 sentence, so that each reader gets their own language (`sentence`). It reads tolerantly: what an
 event lacks, the sentence leaves out. What says nothing to a customer has no entry: messages of
 senders, programs, requested notifications (what they tell of has an entry itself), scans that
-change no status, goods handed over with their receipt, and what a parcel's own event says already.
+change no status, goods handed over with their receipt, what a parcel's own event says already, and
+how a return's money and goods are worked on.
 
 An entry never holds contacts, addresses, names of people or pickup codes: of a place it keeps city,
 region and country, and the name of a pickup point.
@@ -19,6 +20,7 @@ from typing import NamedTuple
 from tandem_core.clock import Instant
 from tandem_core.events import Envelope
 from tandem_core.values import Strict
+from tandem_orders.orders import EXCHANGE
 from tandem_orders.places import Place
 from tandem_orders.readings import Reading, instant_of, surely_from, surely_until
 from tandem_orders.statuses import HANDED_OVER, ShipmentStatus
@@ -147,8 +149,8 @@ def _points(key: str, points: int | None, **params: Value | None) -> _Said | Non
     return _Said(key, {"points": None if points is None else abs(points), **params})
 
 
-def _enrolled(_envelope: Envelope, _data: Reading) -> _Said:
-    return _Said("account.enrolled")
+def _bare(envelope: Envelope, _data: Reading) -> _Said:
+    return _Said(envelope.type)
 
 
 def _pending(_envelope: Envelope, data: Reading) -> _Said | None:
@@ -219,6 +221,8 @@ def _day_from(data: Reading, name: str) -> str | None:
 
 
 def _placed(_envelope: Envelope, data: Reading) -> _Said:
+    if data.name("source") == EXCHANGE:
+        return _Said("order.placed.exchange", {"quantity": _units(data)})
     kind = _ORDERS_PLACED.get(data.name("channel") or "", "online")
     params: dict[str, Value | None] = {"quantity": _units(data), "amount": _total(data)}
     if kind != "store":
@@ -262,16 +266,42 @@ def _completed(_envelope: Envelope, data: Reading) -> _Said:
     return _Said("order.completed", {"number": data.name("number")})
 
 
-def _refund(envelope: Envelope, data: Reading) -> _Said:
-    """Money only: points that come back have events of their own."""
-    legs = [leg.money("paid") for leg in data.members("legs") if leg.name("tender") != "points"]
-    total = _sum(legs) or data.money("amount")
+def _refund(envelope: Envelope, data: Reading) -> _Said | None:
+    """Tell of money, and where it went; points that come back have events of their own."""
+    legs = list(data.members("legs"))
+    money = [leg for leg in legs if leg.name("tender") != "points"]
+    if legs and not money:
+        return None
+    total = _sum([leg.money("paid") for leg in money])
     amount: Value | None = {"amount": total[0], "currency": total[1]} if total else None
-    return _Said(envelope.type, {"amount": amount})
+    tenders = {leg.name("tender") for leg in money}
+    key = f"{envelope.type}.{tenders.pop()}" if len(tenders) == 1 else envelope.type
+    return _Said(key if is_text(key) else envelope.type, {"amount": amount})
 
 
 def _return(envelope: Envelope, data: Reading) -> _Said:
-    return _Said(envelope.type, {"quantity": _units(data)})
+    match envelope.type:
+        case "return.approved":
+            kept = ".keep" if data.name("method") == "keep" else ""
+            return _Said(f"{envelope.type}{kept}", {"until": _day_until(data, "ship_by")})
+        case "return.parcel_added":
+            return _Said(envelope.type, {"carrier": data.name("carrier")})
+        case "return.received":
+            return _Said(envelope.type, {"quantity": _units(data, "accepted")})
+        case _:
+            return _Said(envelope.type, {"quantity": _units(data)})
+
+
+def _withdrawal(envelope: Envelope, data: Reading) -> _Said:
+    """Tell of a statutory withdrawal once its order is known: before, it is nobody's."""
+    number = data.name("order_reference")
+    return _Said(envelope.type, {"number": number, "moment": submitted(data)})
+
+
+def submitted(data: Reading) -> Value | None:
+    """Return date and time of a declaration, as the clock showed them where it counts."""
+    local, time_zone = data.name("submitted_local"), data.name("time_zone")
+    return {"local": local, "time_zone": time_zone} if local and time_zone else None
 
 
 def _fulfillment(envelope: Envelope, data: Reading) -> _Said | None:
@@ -385,7 +415,7 @@ def _place(place: Reading) -> Place | None:
 
 
 _TELLERS: Mapping[str, Callable[[Envelope, Reading], _Said | None]] = {
-    "account.enrolled": _enrolled,
+    "account.enrolled": _bare,
     "points.pending": _pending,
     "points.earned": _earned,
     "points.activated": _activated,
@@ -426,13 +456,17 @@ _TELLERS: Mapping[str, Callable[[Envelope, Reading], _Said | None]] = {
     "shipment.returned": _parcel,
     "refund.succeeded": _refund,
     "refund.failed": _refund,
+    "refund.requires_action": _bare,
+    "refund.late": _bare,
     "return.requested": _return,
     "return.approved": _return,
     "return.rejected": _return,
     "return.cancelled": _return,
     "return.expired": _return,
+    "return.parcel_added": _return,
     "return.received": _return,
     "return.closed": _return,
-    "exchange.created": _return,
+    "exchange.created": _bare,
+    "withdrawal.matched": _withdrawal,
 }
 TOLD = frozenset(_TELLERS)

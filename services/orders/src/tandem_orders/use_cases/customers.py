@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -11,14 +11,20 @@ from tandem_core.events import Envelope
 from tandem_core.identifiers import Identifier
 from tandem_core.journal import Origin, until_written
 from tandem_core.problems import VersionConflict
+from tandem_core.table import Key
 from tandem_orders import notifications, ordering, shipment_changes, timeline, tracking_links
 from tandem_orders.messages import Contact
-from tandem_orders.notifications import Circumstances, Milestone, Recipient
+from tandem_orders.notifications import (
+    Circumstances,
+    Milestone,
+    NotificationRequested,
+    Recipient,
+)
 from tandem_orders.ordering import Draft
 from tandem_orders.orders import Order
 from tandem_orders.preferences import Preferences, PreferencesChanged
 from tandem_orders.statuses import ShipmentStatus
-from tandem_orders.store import Store, contact_key, envelope_of, notified_key
+from tandem_orders.store import Store, addressee, contact_key, envelope_of, notified_key
 from tandem_orders.use_cases.orders import identifiers
 
 _PAGE = 100
@@ -179,6 +185,9 @@ def put_preferences(
 
 def notify(store: Store, envelope: Envelope, links: Links, now: datetime) -> None:
     """Ask for the message of a milestone, once for each customer, subject and milestone."""
+    if envelope.type == "withdrawal.confirmed":
+        _acknowledge(store, envelope, now)
+        return
     milestone = notifications.milestone_of(envelope)
     if milestone is None or milestone.late:
         return
@@ -195,6 +204,17 @@ def notify(store: Store, envelope: Envelope, links: Links, now: datetime) -> Non
         if who not in written:
             written.add(who)
             _notify(store, who, order, milestone, shipment_status, links, envelope.origin(), now)
+
+
+def _acknowledge(store: Store, envelope: Envelope, now: datetime) -> None:
+    """Ask for the receipt of a withdrawal, once; it is kept by the contact that it goes to."""
+    fact = notifications.receipt_of_withdrawal(envelope, now)
+    if fact is None:
+        return
+    for contact in identifiers(Contact(email=fact.email, phone=fact.phone)):
+        who = addressee(contact)
+        key = notified_key(who, f"{fact.subject_id}#{fact.milestone}")
+        _ask(store, who, [key], lambda _: fact, envelope.origin(), now)
 
 
 def _notify(  # noqa: PLR0913
@@ -219,20 +239,31 @@ def _notify(  # noqa: PLR0913
         shipment_status=shipment_status,
     )
     what = f"{milestone.subject_id}#{milestone.name}"
-    key = notified_key(who, what)
     # Who has become a customer since may have been told as a guest.
-    told = {key, notified_key(_guest(order.id), what)}
+    told = [notified_key(one, what) for one in dict.fromkeys((who, _guest(order.id)))]
+
+    def write(preferences: Preferences) -> NotificationRequested | None:
+        url = links.to(order.id)
+        return notifications.requested(milestone, recipient, preferences, about, url, now)
+
+    _ask(store, who, told, write, origin, now)
+
+
+def _ask(  # noqa: PLR0913
+    store: Store,
+    who: str,
+    told: Sequence[Key],
+    write: Callable[[Preferences], NotificationRequested | None],
+    origin: Origin,
+    now: datetime,
+) -> None:
+    """Ask for a message, unless one of `told` says that it has been; the first is its own key."""
 
     def attempt() -> None:
         head, recorded = store.load_customer(who, *told)
-        if any(recorded):
-            return
-        preferences = _preferences(head.state)
-        fact = notifications.requested(
-            milestone, recipient, preferences, about, links.to(order.id), now
-        )
+        fact = None if any(recorded) else write(_preferences(head.state))
         if fact:
-            store.append_customer(head, head.state, fact, key, origin, now)
+            store.append_customer(head, head.state, fact, told[0], origin, now)
 
     until_written(attempt)
 
@@ -284,7 +315,7 @@ def erase_customer(
         count += len(loaded)
         if cursor is None:
             break
-    until_written(lambda: store.journal.erase_private(store.customer_entries(customer_id)))
+    _erase_messages(store, customer_id)
     store.unlink_contacts(customer_id)
     return int(store.keep_answer(origin, str(count))), False
 
@@ -309,7 +340,8 @@ def erase_order(store: Store, order_id: str, origin: Origin, now: datetime) -> N
         _erase_parcel(store, shipment_id, order_id, origin, now)
     for contact in identifiers(order.customer.contact):
         store.forget_contact(contact, order_id)
-    until_written(lambda: store.journal.erase_private(store.customer_entries(_guest(order_id))))
+        _erase_messages(store, addressee(contact))
+    _erase_messages(store, _guest(order_id))
 
 
 def _erase_parcel(
@@ -328,6 +360,10 @@ def _erase_parcel(
             store.journal.erase_private(store.shipment_entries(shipment_id))
 
     until_written(attempt)
+
+
+def _erase_messages(store: Store, who: str) -> None:
+    until_written(lambda: store.journal.erase_private(store.customer_entries(who)))
 
 
 def _guest(order_id: str) -> str:
