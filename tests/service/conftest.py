@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +18,10 @@ from tandem_loyalty import consumers, main
 from tandem_loyalty import store as store_module
 from tandem_loyalty.store import Store
 from tests.service.orders_service import Orders, orders_service
+from tests.service.returns_service import Returns, returns_service
 from tests.service.services import BUS, START, Reply, Service, running, tell_time
 
-__all__ = ["BUS", "START", "Loyalty", "Orders", "Reply", "purchase"]
+__all__ = ["BUS", "START", "Loyalty", "Orders", "Reply", "Returns", "purchase"]
 
 
 @dataclass
@@ -149,3 +151,9 @@ def loyalty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loyalty]:
 def orders(monkeypatch: pytest.MonkeyPatch) -> Iterator[Orders]:
     """A fresh orders service, its secrets and its queues. `orders.now` is its clock."""
     yield from orders_service(monkeypatch)
+
+
+@pytest.fixture
+def returns(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Returns]:
+    """A fresh returns service with a sandbox that pays. `returns.now` is its clock."""
+    yield from returns_service(monkeypatch, tmp_path)

@@ -1,0 +1,341 @@
+"""The returns service in one process: requests, its own events, and providers over real HTTP.
+
+Events go the way that the template gives them; money goes to the sandbox provider, whose ledger is
+what was really paid.
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tandem_core import secrets
+from tandem_core.clock import rfc3339
+from tandem_core.events import Envelope, envelope_json
+from tandem_core.ids import derived_id
+from tandem_core.journal import Entry, entry_of, verify_chain
+from tandem_core.table import Table, _from_wire
+from tandem_local.filters import matches
+from tandem_local.sandbox import KEYS, Sandbox
+from tandem_returns import consumers, main
+from tandem_returns import store as store_module
+from tandem_returns.store import SOURCE, Store
+from tests.service.services import Reply, Service, client, running, tell_time
+from tests.service.table_contents import contents
+from tools.packages.template import merged_template
+
+ROOT = Path(__file__).resolve().parents[2]
+SECRETS = "returns-secrets"
+PUBLIC_URL = "https://tandem.example"
+SEED = "qL8b0n6Y0m3zN1sVb5mJ2p9Xw4cT7rF6gH8kQ0dE3uI"
+ADDRESS = {
+    "name": "Returns",
+    "street1": "Quay 1",
+    "city": "Hamburg",
+    "postal_code": "20457",
+    "country": "DE",
+}
+# By the queues' rules in the template.
+_QUEUES = {
+    "EventsRule": "consume",
+    "ReturnParcelsRule": "consume",
+    "ShopRefundsRule": "consume",
+    "RefundsRule": "refund",
+    "InboxRule": "settle",
+    "LabelsRule": "label",
+}
+_MAX_ROUNDS = 15
+
+
+def order_id_of(external_id: str) -> str:
+    return derived_id("ord", "shop", external_id)
+
+
+@dataclass
+class Returns(Service[Store]):
+    """Everybody's view of the service: callers, other services, providers, and a still clock."""
+
+    app = main.app
+
+    sandbox: Sandbox | None = None
+    published: dict[str, Envelope] = field(default_factory=dict)
+    seqs: dict[str, int] = field(default_factory=dict)
+
+    # --- what other services say --------------------------------------------------------------
+
+    def hear(  # noqa: PLR0913
+        self,
+        source: str,
+        kind: str,
+        data: Any,
+        *,
+        event_id: str | None = None,
+        seq: int | None = None,
+        times: int = 1,
+    ) -> Envelope:
+        """Deliver an event of another service, numbered within its subject."""
+        subject = str(data.get("order_id") or data.get("account_id") or "subject")
+        self.seqs[subject] = self.seqs.get(subject, 0) + 1
+        envelope = Envelope(
+            specversion="1.0",
+            id=event_id or f"evt_{next(self.keys)}",
+            source=f"tandem.{source}",
+            type=kind,
+            subject=subject,
+            time=rfc3339(self.now),
+            dataschema=f"urn:tandem:event:{kind}:1",
+            tandemseq=seq or self.seqs[subject],
+            actor="system",
+            channel="web",
+            data=data,
+        )
+        for _ in range(times):
+            assert self.deliver(envelope) == []
+        return envelope
+
+    def ordered(self, external_id: str = "1001", **changes: Any) -> str:
+        """Hear of an order of two shoes and a hat; return its id."""
+        placed = order_placed(external_id, rfc3339(self.now), **changes)
+        self.hear("orders", "order.placed", placed)
+        return str(placed["order_id"])
+
+    def delivered(
+        self,
+        order_id: str,
+        units: dict[str, int] | None = None,
+        name: str = "ful_1",
+        **changes: Any,
+    ) -> None:
+        """Hear that units have arrived now."""
+        told = {
+            "order_id": order_id,
+            "fulfillment_id": name,
+            "fulfillment_type": "ship",
+            "state": "delivered",
+            "previous_state": "shipped",
+            "lines": quantities(units or {"1": 2, "2": 1}),
+            "delivered_at": rfc3339(self.now),
+            "occurred_at": rfc3339(self.now),
+            **changes,
+        }
+        self.hear("orders", f"fulfillment.{told['state']}", told)
+
+    def bought(self, external_id: str = "1001", **changes: Any) -> str:
+        """Hear of an order that has arrived."""
+        order_id = self.ordered(external_id, **changes)
+        self.delivered(order_id)
+        return order_id
+
+    # --- callers ------------------------------------------------------------------------------
+
+    def quote(self, order_id: str, units: dict[str, int] | None = None, **changes: Any) -> Reply:
+        options = {name: changes.pop(name) for name in OPTIONS if name in changes}
+        body = {
+            "order_id": order_id,
+            "lines": [
+                {**one, "reason": changes.get("reason", "too_small")}
+                for one in quantities(units or {"1": 1})
+            ],
+            "outcome": "refund",
+            "method": "mail",
+            **{name: value for name, value in changes.items() if name != "reason"},
+        }
+        return self.call("POST", "/quotes", body, **options)
+
+    def quoted(self, order_id: str, units: dict[str, int] | None = None, **changes: Any) -> str:
+        reply = self.quote(order_id, units, **changes)
+        assert reply.status == 201, reply.body
+        return str(reply.body["id"])
+
+    def open(self, quote_id: str, **options: Any) -> Reply:
+        body = {"quote_id": quote_id}
+        body |= {name: options.pop(name) for name in ("payment", "address") if name in options}
+        return self.call("POST", "/returns", body, **options)
+
+    def opened(self, order_id: str, units: dict[str, int] | None = None, **changes: Any) -> str:
+        """Quote and open a return; return its id."""
+        reply = self.open(self.quoted(order_id, units, **changes))
+        assert reply.status == 201, reply.body
+        return str(reply.body["id"])
+
+    def command(self, return_id: str, verb: str, body: Any = None, **options: Any) -> Reply:
+        options.setdefault("role", "staff")
+        route = "/returns/{return_id}/" + verb
+        return self.call("POST", route, body or {}, return_id=return_id, **options)
+
+    def get(self, return_id: str, **options: Any) -> Any:
+        reply = self.call("GET", "/returns/{return_id}", return_id=return_id, **options)
+        assert reply.status == 200, reply.body
+        return reply.body
+
+    # --- the bus ------------------------------------------------------------------------------
+
+    def pump(self, *, times: int = 1) -> list[Envelope]:
+        """Carry what was recorded to whoever listens, until nothing new happens."""
+        new: list[Envelope] = []
+        for _ in range(_MAX_ROUNDS):
+            fresh = self.unpublished()
+            if not fresh:
+                return new
+            for envelope in fresh:
+                self.published[envelope.id] = envelope
+                for _ in range(times):
+                    assert self.deliver(envelope) == []
+            new += fresh
+        raise AssertionError("the service does not come to rest")
+
+    def unpublished(self) -> list[Envelope]:
+        entries = [entry for entry in self.journal() if entry.id not in self.published]
+        return [
+            Envelope.model_validate_json(envelope_json(SOURCE, entry))
+            for entry in sorted(entries, key=lambda one: (one.at, one.subject, one.seq))
+        ]
+
+    def deliver(self, *envelopes: Envelope) -> list[str]:
+        """Deliver events, as one batch to each queue whose rule asks for them; return the ids of
+        those that failed."""
+        failed = []
+        for rule, queue in _QUEUES.items():
+            wanted = [one for one in envelopes if matches(event(one), rules()[rule])]
+            if wanted:
+                function = getattr(consumers, queue)
+                answer = function({"Records": [record(one) for one in wanted]}, None)
+                failed += [str(one["itemIdentifier"]) for one in answer["batchItemFailures"]]
+        return failed
+
+    def watch(self) -> dict[str, int]:
+        """Let the schedule run."""
+        counts: dict[str, int] = consumers.watch({}, None)
+        return counts
+
+    # --- what is stored, and what was paid ----------------------------------------------------
+
+    def journal(self) -> list[Entry]:
+        items = contents(self).values()
+        return [entry_of(_from_wire(item)) for item in items if "seq" in item]
+
+    def entries(self, subject: str) -> list[Entry]:
+        """The journal of an aggregate, oldest first; its chain holds."""
+        found = [entry for entry in self.journal() if entry.subject == subject]
+        found.sort(key=lambda entry: entry.seq)
+        verify_chain(found)
+        return found
+
+    def kinds(self, subject: str) -> list[str]:
+        return [entry.type for entry in self.entries(subject)]
+
+    def paid(self) -> list[Any]:
+        """What the provider has really paid, by its own ledger."""
+        found: list[Any] = self.ask("GET", "/sandbox/refunds")["refunds"]
+        return found
+
+    def fault(self, kind: str, **told: Any) -> None:
+        """Let the provider misbehave at its next call."""
+        self.ask("POST", "/sandbox/faults", {"kind": kind, **told})
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        assert self.sandbox is not None
+        request = urllib.request.Request(  # noqa: S310  on loopback
+            self.sandbox.url + path,
+            method=method,
+            data=json.dumps(body).encode() if body is not None else None,
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+            return json.loads(answer.read() or b"null")
+
+
+OPTIONS = ("role", "subject", "key", "scope", "headers", "raw")
+
+
+def returns_service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Returns]:
+    indexes = {
+        "customer": ("customer", "placed_at", "ALL"),
+        "due": ("due_shard", "due_at", "KEYS_ONLY"),
+        "recorded": ("day", "at", "KEYS_ONLY"),
+        "inbox": ("inbox_day", "at", "KEYS_ONLY"),
+    }
+    webhooks = {source: [f"local-{source}-secret"] for source in ("stripe", "credit")}
+    sandbox = Sandbox(tmp_path, "http://127.0.0.1:9", webhooks)
+    sandbox.start()
+    environment = {
+        "TANDEM_SECRETS": SECRETS,
+        "TANDEM_PUBLIC_URL": PUBLIC_URL,
+        "TANDEM_STRIPE_URL": sandbox.stripe_url,
+        "TANDEM_CREDIT_URL": sandbox.credit_url,
+        "TANDEM_EASYPOST_URL": sandbox.easypost_url,
+        "TANDEM_RETURN_ADDRESS": json.dumps(ADDRESS),
+    }
+    cached = [store_module.store, secrets.secrets_provider]
+    try:
+        with running(monkeypatch, "returns", indexes, cached, environment):
+            value = {**KEYS, "webhooks": webhooks, "codes": [SEED]}
+            client("secretsmanager").create_secret(Name=SECRETS, SecretString=json.dumps(value))
+            service = Returns(Store(Table("returns-test")), sandbox=sandbox)
+            tell_time(monkeypatch, lambda: service.now, consumers)
+            yield service
+    finally:
+        sandbox.stop()
+
+
+# --- what is sent ---------------------------------------------------------------------------------
+
+
+def euros(amount: int) -> dict[str, Any]:
+    return {"amount": amount, "currency": "EUR"}
+
+
+def quantities(units: dict[str, int]) -> list[dict[str, Any]]:
+    return [{"line_id": line_id, "quantity": count} for line_id, count in units.items()]
+
+
+def order_placed(external_id: str, placed_at: str, **changes: Any) -> dict[str, Any]:
+    """Two shoes for 100.00 together and a hat for 25.00, paid by card."""
+    return {
+        "order_id": order_id_of(external_id),
+        "source": "shop",
+        "external_id": external_id,
+        "number": f"#{external_id}",
+        "channel": "web",
+        "customer_id": "cus_1",
+        "occurred_at": placed_at,
+        "placed_at": placed_at,
+        "currency": "EUR",
+        "lines": [
+            {"line_id": "1", "sku": "SHOE", "name": "Shoe", "quantity": 2, "paid": euros(10_000)},
+            {"line_id": "2", "sku": "HAT", "name": "Hat", "quantity": 1, "paid": euros(2_500)},
+        ],
+        "tenders": [{"type": "card", "paid": euros(12_500), "reference": f"pi_{external_id}"}],
+        "customer": {"customer_id": "cus_1", "email": "amy@example.com"},
+        **changes,
+    }
+
+
+# --- the way of events ----------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1)
+def rules() -> dict[str, Any]:
+    """Which function hears which events: the patterns of the template's rules."""
+    resources = merged_template([ROOT / "infra" / "returns.yaml"])["Resources"]
+    return {rule: resources[rule]["Properties"]["EventPattern"] for rule in _QUEUES}
+
+
+def event(envelope: Envelope) -> dict[str, Any]:
+    """An event as the bus has it."""
+    return {
+        "source": envelope.source,
+        "detail-type": envelope.type,
+        "detail": envelope.model_dump(exclude_none=True),
+    }
+
+
+def record(envelope: Envelope) -> dict[str, Any]:
+    """An event as it stands in a queue."""
+    return {"messageId": envelope.id, "body": json.dumps(event(envelope))}
