@@ -135,8 +135,7 @@ def hear(store: Store, envelope: Envelope, now: datetime) -> None:
     try:
         handler(store, envelope, now)
     except OrderNotFound as early:
-        order_id = str(envelope.data.get("order_id") or early)
-        store.park_event(order_id, envelope.id, envelope.model_dump_json(), now)
+        store.park_event(early.extra["order_id"], envelope.id, envelope.model_dump_json(), now)
         try:
             handler(store, envelope, now)
         except OrderNotFound:

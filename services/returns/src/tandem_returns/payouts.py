@@ -122,7 +122,7 @@ def _refund(  # noqa: PLR0913
         leg=position,
         tender=leg.tender,
         paid=Money(amount=amount, currency=back.currency),
-        points=points if leg.tender == "points" else None,
+        points=points if leg.points is not None else None,
         reference=leg.reference,
         state="reserved",
         planned_at=draft.now,
@@ -132,8 +132,9 @@ def _refund(  # noqa: PLR0913
 
 def _is_paid_at_once(draft: Draft, refund: Refund) -> bool:
     """Points by telling loyalty, cash over the counter, nothing by itself."""
-    counter = refund.tender == "cash" and draft.counter is not None
-    return refund.tender in ("points", "none") or counter
+    if refund.tender == "points":
+        return refund.points is not None
+    return refund.tender == "none" or (refund.tender == "cash" and draft.counter is not None)
 
 
 def _pay_instead_of_exchange(draft: Draft) -> None:

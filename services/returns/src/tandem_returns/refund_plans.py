@@ -9,6 +9,7 @@ money only; a gift's receiver gets a card of their own, and the giver's tenders 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 
 from tandem_core.money import Money
 from tandem_core.problems import Conflict, Unprocessable
@@ -17,6 +18,9 @@ from tandem_returns.cases import Outcome
 from tandem_returns.eligibility import Verdict
 from tandem_returns.purchases import Book, BookTender
 from tandem_returns.returns import ExchangeLine, Leg
+
+# Loyalty's word of a redemption comes in seconds; an outage may take hours.
+_WORD_OF_POINTS = timedelta(days=1)
 
 
 class PointsNotKnownYet(Conflict):
@@ -65,10 +69,11 @@ def plan(
     verdict: Verdict,
     outcome: Outcome,
     *,
+    at: datetime,
     gift: bool,
     exchange_for: Sequence[ExchangeLine] = (),
 ) -> Plan:
-    """Return the figures for the eligible ones of the wanted units.
+    """Return the figures for the eligible ones of the wanted units, asked for `at` an instant.
 
     Raises PointsNotKnownYet, and ExchangeInvalid for a replacement in another currency.
     """
@@ -89,12 +94,13 @@ def plan(
         delivery = max(0, book.delivery_charge - book.held_delivery)
     gross = sum(line.amount for line in lines) + delivery
     kept = min(gross, verdict.method_fee + sum(line.fee for line in lines))
-    legs = _fill(book, gross - kept)
+    legs = _fill(book, gross - kept, young=at - book.placed_at < _WORD_OF_POINTS)
     due = 0
+    if gift or outcome == "store_credit":
+        legs = [_as_credit(leg, gift=gift) for leg in legs]
     if outcome == "exchange":
         legs, due = _carried_over(book, legs, exchange_for)
-    elif gift or outcome == "store_credit":
-        legs = [_as_credit(leg, gift=gift) for leg in legs]
+    else:
         legs += _bonus(legs, verdict.bonus_percent)
     return Plan(
         lines=lines,
@@ -119,26 +125,30 @@ def _takes_all(book: Book, lines: Sequence[PlannedLine]) -> bool:
     )
 
 
-def _fill(book: Book, amount: int) -> list[Leg]:
+def _fill(book: Book, amount: int, *, young: bool) -> list[Leg]:
     """Divide an amount over the tenders. What no tender has room for was never paid."""
     legs = []
     for tender in book.refundable:
         part = min(amount, tender.room)
         amount -= part
         if part:
-            legs.append(_leg(tender, part))
+            legs.append(_leg(tender, part, young=young))
     return legs
 
 
-def _leg(tender: BookTender, part: int) -> Leg:
-    """Raises PointsNotKnownYet. Points of nobody's redemption can only come back as credit."""
+def _leg(tender: BookTender, part: int, *, young: bool) -> Leg:
+    """Raises PointsNotKnownYet while word of them may still come; later a person gives them back,
+    for whoever took them is not of this house."""
     points = tender.points_for(part)
-    kind = tender.type
-    if kind == "points" and points is None:
-        if tender.reference:
-            raise PointsNotKnownYet
-        kind = "store_credit"
-    return Leg(source=tender.id, tender=kind, paid=part, points=points, reference=tender.reference)
+    if tender.type == "points" and tender.reference and points is None and young:
+        raise PointsNotKnownYet
+    return Leg(
+        source=tender.id,
+        tender=tender.type,
+        paid=part,
+        points=points,
+        reference=tender.reference,
+    )
 
 
 def _as_credit(leg: Leg, *, gift: bool) -> Leg:

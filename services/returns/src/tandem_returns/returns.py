@@ -105,6 +105,14 @@ class ReturnLine(Strict):
         return max(self.paid_units, count(self.logistics, REACHED[self.trigger]))
 
     @property
+    def is_awaited(self) -> bool:
+        """Tell whether units are to be decided on, to come, or to be inspected first."""
+        if self.decision != "approved":
+            return self.decision in ACTIVE
+        to_come = (UNDERWAY | IN_OUR_HANDS) - REACHED[self.trigger]
+        return count(self.logistics, to_come) > 0
+
+    @property
     def held(self) -> int:
         """Units that nobody else can ask back."""
         if self.decision not in ACTIVE:
@@ -129,7 +137,7 @@ class Leg(Strict):
     `refunded` has been turned into refunds.
     """
 
-    source: str | None
+    source: str | None = None
     tender: Reference
     paid: int
     points: int | None = None
@@ -217,6 +225,7 @@ class ReturnData(Strict):
     begun_in: str
     currency: Currency
     outcome: Outcome
+    bonus_percent: int = 0
     method: Method
     store_id: Reference | None = None
     policy: str
@@ -285,14 +294,8 @@ class Return(ReturnData):
 
     @property
     def is_complete(self) -> bool:
-        """Tell whether all that is expected has come, or will not."""
-        return all(line.decision not in ("requested", "needs_review") for line in self.lines) and (
-            not any(
-                count(line.logistics, UNDERWAY)
-                for line in self.lines
-                if line.decision == "approved"
-            )
-        )
+        """Tell whether no more units can become due than are: all has come, or will not."""
+        return not any(line.is_awaited for line in self.lines)
 
     @property
     def is_settled(self) -> bool:
@@ -328,8 +331,8 @@ class Return(ReturnData):
         """Return how far the money of a line is."""
         if line.decision not in ACTIVE and not line.paid_units:
             return "none"
-        if line.paid_units < line.quantity or not self.refunds:
-            return "planned" if line.triggered < line.quantity or not self.legs else "reserved"
+        if line.paid_units < line.quantity:
+            return "planned"
         return worst(refund.state for refund in self.refunds if refund.state != "replanned")
 
     def state_of_leg(self, position: int) -> RefundState:

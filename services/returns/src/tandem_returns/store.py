@@ -112,7 +112,8 @@ class LoadedBook(NamedTuple):
     def existing(self) -> Book:
         """Raises OrderNotFound."""
         if self.book is None:
-            raise OrderNotFound(f"There is no order {self.head.subject}")
+            order_id = self.head.subject
+            raise OrderNotFound(f"There is no order {order_id}", order_id=order_id)
         return self.book
 
 
@@ -269,7 +270,7 @@ class Store:
     def returns_of(
         self, order_id: str, limit: int, cursor: str | None
     ) -> tuple[list[Return], str | None]:
-        """Return a page of an order's returns."""
+        """Return a page of an order's returns, each page newest first."""
         pk = book_key(order_id).pk
         start: Item | None = None
         if cursor:
@@ -282,10 +283,11 @@ class Store:
             start=start,
         )
         found = [_return_of(item) for item in page.items]
+        newest_first = sorted(found, key=lambda back: back.requested_at, reverse=True)
         if page.next_key is None:
-            return found, None
+            return newest_first, None
         last = found[-1]
-        return found, cursor_of(rfc3339(last.requested_at), last.return_id)
+        return newest_first, cursor_of(rfc3339(last.requested_at), last.return_id)
 
     def all_returns_of(self, order_id: str) -> Iterator[Return]:
         cursor: str | None = None

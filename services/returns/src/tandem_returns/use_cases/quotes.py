@@ -82,11 +82,19 @@ def quoted(store: Store, book: Book, wish: Wish, quote_id: str, now: datetime) -
     book.check_left(wanted)
     case = _case(store, book, wish, policy, now)
     verdict = evaluate(policy, case)
-    value = plan(book, wanted, verdict, wish.outcome, gift=wish.gift)
+    value = plan(book, wanted, verdict, wish.outcome, at=now, gift=wish.gift)
     exchange_for = tuple(wish.exchange_for)
     if wish.outcome == "exchange":
         exchange_for = exchange_for or same_items(book, value.lines)
-        value = plan(book, wanted, verdict, wish.outcome, gift=wish.gift, exchange_for=exchange_for)
+        value = plan(
+            book,
+            wanted,
+            verdict,
+            wish.outcome,
+            at=now,
+            gift=wish.gift,
+            exchange_for=exchange_for,
+        )
     return Quote(
         quote_id=quote_id,
         order_id=book.order_id,

@@ -106,6 +106,7 @@ def _check_quote(quote: Quote, book: Book, payment: ExchangePayment | None, now:
         wanted,
         quote.verdict,
         quote.case.outcome,
+        at=quote.case.at,
         gift=quote.case.gift,
         exchange_for=quote.exchange_for,
     )
