@@ -26,8 +26,8 @@ from tandem_returns.logistics import (
     moved,
     received_as,
 )
-from tandem_returns.purchases import LineQuantity, UnknownLine
-from tandem_returns.refund_plans import Plan
+from tandem_returns.purchases import Book, LineQuantity, UnknownLine
+from tandem_returns.refund_plans import Plan, planned_again
 from tandem_returns.return_facts import (
     InspectedUnits,
     ItemRestocked,
@@ -80,12 +80,54 @@ class Request:
 def request(draft: Draft, asked: Request) -> None:
     """Begin a return: units and money are held from now on. The policy decides at once where it
     can. Raises ReturnExceedsPurchase."""
+    draft.opened.check_left({line.line_id: line.quantity for line in asked.plan.lines})
+    back = _requested(draft, asked)
+    draft.change(ReturnRequested, back, amount=sum(line.amount for line in back.lines))
+    if asked.verdict.decision == "needs_review":
+        draft.change(ReturnUpdated, _decided(draft.current, "needs_review"))
+        return
+    draft.change(ReturnApproved, _decided(draft.current, "approved"))
+    payouts.settle(draft)
+
+
+def _requested(draft: Draft, asked: Request) -> Return:
     book, case = draft.opened, asked.case
-    wanted = {line.line_id: line.quantity for line in asked.plan.lines}
-    book.check_left(wanted)
+    return Return(
+        return_id=asked.return_id,
+        order_id=book.order_id,
+        quote_id=asked.quote_id,
+        customer_id=book.customer_id,
+        number=book.number,
+        channel=book.channel,
+        begun_in=asked.begun_in,
+        currency=book.currency,
+        outcome=case.outcome,
+        bonus_percent=asked.verdict.bonus_percent,
+        method=case.method,
+        store_id=asked.store_id,
+        policy=book.policy,
+        risk=asked.verdict.risk,
+        lines=_requested_lines(book, asked),
+        legs=asked.plan.legs,
+        method_fee=asked.plan.method_fee,
+        delivery=asked.plan.delivery,
+        exchange=asked.exchange,
+        gift=case.gift,
+        statutory=case.statutory,
+        override=case.override,
+        requested_at=draft.now,
+        quoted_at=case.at,
+        ship_by=asked.verdict.ship_by,
+        refund_within_hours=asked.verdict.refund_within_hours,
+        label_wanted=asked.label_wanted,
+        withdrawal_id=asked.withdrawal_id,
+    )
+
+
+def _requested_lines(book: Book, asked: Request) -> tuple[ReturnLine, ...]:
     verdicts = {line.line_id: line for line in asked.verdict.lines}
-    reasons = {line.line_id: line.reason for line in case.lines}
-    kept = case.method == "keep"
+    reasons = {line.line_id: line.reason for line in asked.case.lines}
+    kept = asked.case.method == "keep"
     lines = []
     for planned in asked.plan.lines:
         bought, verdict = book.line(planned.line_id), verdicts[planned.line_id]
@@ -106,41 +148,7 @@ def request(draft: Draft, asked: Request) -> None:
                 explanation=verdict.explanation,
             )
         )
-    back = Return(
-        return_id=asked.return_id,
-        order_id=book.order_id,
-        quote_id=asked.quote_id,
-        customer_id=book.customer_id,
-        number=book.number,
-        channel=book.channel,
-        begun_in=asked.begun_in,
-        currency=book.currency,
-        outcome=case.outcome,
-        method=case.method,
-        store_id=asked.store_id,
-        policy=book.policy,
-        risk=asked.verdict.risk,
-        lines=tuple(lines),
-        legs=asked.plan.legs,
-        method_fee=asked.plan.method_fee,
-        delivery=asked.plan.delivery,
-        exchange=asked.exchange,
-        gift=case.gift,
-        statutory=case.statutory,
-        override=case.override,
-        requested_at=draft.now,
-        quoted_at=case.at,
-        ship_by=asked.verdict.ship_by,
-        refund_within_hours=asked.verdict.refund_within_hours,
-        label_wanted=asked.label_wanted,
-        withdrawal_id=asked.withdrawal_id,
-    )
-    draft.change(ReturnRequested, back, amount=sum(line.amount for line in lines))
-    if asked.verdict.decision == "needs_review":
-        draft.change(ReturnUpdated, _decided(draft.current, "needs_review"))
-        return
-    draft.change(ReturnApproved, _decided(draft.current, "approved"))
-    payouts.settle(draft)
+    return tuple(lines)
 
 
 def _decided(
@@ -383,7 +391,7 @@ def follow(draft: Draft, parcel: ParcelHeard) -> None:
 
 
 def _revive(draft: Draft) -> None:
-    """Take up a return that had expired: its goods come after all.
+    """Take up a return that had expired: its goods come after all, for what they are worth now.
 
     Raises ReturnExceedsPurchase when others have asked for its units meanwhile.
     """
@@ -392,7 +400,7 @@ def _revive(draft: Draft) -> None:
         return
     revived = _decided(back, "approved", lambda line: line.decision == "expired")
     draft.opened.check_left(_claimed_again(back, revived))
-    draft.change(ReturnApproved, revived, revived=True)
+    draft.change(ReturnApproved, planned_again(draft.opened, revived), revived=True)
 
 
 # --- time -----------------------------------------------------------------------------------------

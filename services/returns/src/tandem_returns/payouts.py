@@ -53,7 +53,8 @@ class RefundMoved(Conflict):
 def settle(draft: Draft) -> None:
     """Write down what follows from where the units are: money, a replacement, the end."""
     _pay_what_is_due(draft)
-    if draft.current.is_settled and draft.current.closed_at is None:
+    ended = draft.current.status in ("resolved", "partially_resolved")
+    if ended and draft.current.closed_at is None:
         closed = draft.current.model_copy(update={"closed_at": draft.now})
         draft.change(ReturnClosed, closed)
 

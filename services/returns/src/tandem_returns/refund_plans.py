@@ -17,7 +17,7 @@ from tandem_core.values import Strict
 from tandem_returns.cases import Outcome
 from tandem_returns.eligibility import Verdict
 from tandem_returns.purchases import Book, BookTender
-from tandem_returns.returns import ExchangeLine, Leg
+from tandem_returns.returns import ExchangeLine, Leg, Return
 
 # Loyalty's word of a redemption comes in seconds; an outage may take hours.
 _WORD_OF_POINTS = timedelta(days=1)
@@ -94,20 +94,50 @@ def plan(
         delivery = max(0, book.delivery_charge - book.held_delivery)
     gross = sum(line.amount for line in lines) + delivery
     kept = min(gross, verdict.method_fee + sum(line.fee for line in lines))
-    legs = _fill(book, gross - kept, young=at - book.placed_at < _WORD_OF_POINTS)
-    due = 0
-    if gift or outcome == "store_credit":
-        legs = [_as_credit(leg, gift=gift) for leg in legs]
-    if outcome == "exchange":
-        legs, due = _carried_over(book, legs, exchange_for)
-    else:
-        legs += _bonus(legs, verdict.bonus_percent)
+    filled = _fill(book, gross - kept, young=at - book.placed_at < _WORD_OF_POINTS)
+    legs, due = _as_wanted(book, filled, outcome, gift, verdict.bonus_percent, exchange_for)
     return Plan(
         lines=lines,
-        legs=tuple(legs),
+        legs=legs,
         method_fee=max(0, kept - sum(line.fee for line in lines)),
         delivery=delivery,
         due=due,
+    )
+
+
+def planned_again(book: Book, back: Return) -> Return:
+    """Return a return that had given up its units and money with what there is for it by now.
+
+    A replacement that the customer would have to pay for once more becomes a refund.
+    """
+    lines = []
+    for line in back.lines:
+        amount = book.amount_of(line.line_id, line.quantity)
+        lines.append(line.model_copy(update={"amount": amount, "fee": min(line.fee, amount)}))
+    delivery = min(back.delivery, max(0, book.delivery_charge - book.held_delivery))
+    fees = back.method_fee + sum(line.fee for line in lines)
+    net = max(0, sum(line.amount for line in lines) + delivery - fees)
+    filled = _fill(book, net, young=False)
+    outcome, exchange = back.outcome, back.exchange
+    wanted = exchange.lines if exchange else ()
+    legs, due = _as_wanted(book, filled, outcome, back.gift, back.bonus_percent, wanted)
+    if due:
+        outcome, exchange = "refund", None
+        legs, _ = _as_wanted(book, filled, outcome, back.gift, 0, ())
+    # What was paid on top of a replacement has become refunds of a leg of its own.
+    repaid = [position for position, leg in enumerate(back.legs) if leg.refunded]
+    return back.model_copy(
+        update={
+            "lines": tuple(lines),
+            "legs": (*legs, *(back.legs[position] for position in repaid)),
+            "refunds": tuple(
+                one.model_copy(update={"leg": len(legs) + repaid.index(one.leg)})
+                for one in back.refunds
+            ),
+            "delivery": delivery,
+            "outcome": outcome,
+            "exchange": exchange and exchange.model_copy(update={"due": 0}),
+        }
     )
 
 
@@ -149,6 +179,25 @@ def _leg(tender: BookTender, part: int, *, young: bool) -> Leg:
         points=points,
         reference=tender.reference,
     )
+
+
+def _as_wanted(  # noqa: PLR0913  what a return is for
+    book: Book,
+    legs: list[Leg],
+    outcome: Outcome,
+    gift: bool,
+    bonus_percent: int,
+    exchange_for: Sequence[ExchangeLine],
+) -> tuple[tuple[Leg, ...], int]:
+    """Return legs in the form in which they go back, and what is due on top of a replacement."""
+    due = 0
+    if gift or outcome == "store_credit":
+        legs = [_as_credit(leg, gift=gift) for leg in legs]
+    if outcome == "exchange":
+        legs, due = _carried_over(book, legs, exchange_for)
+    else:
+        legs = [*legs, *_bonus(legs, bonus_percent)]
+    return tuple(legs), due
 
 
 def _as_credit(leg: Leg, *, gift: bool) -> Leg:
