@@ -24,7 +24,14 @@ from tandem_returns.heard import (
     Redemption,
     RefundHeard,
 )
-from tandem_returns.purchases import Arrival, Book, BookLine, BookTender, LineQuantity
+from tandem_returns.purchases import (
+    Arrival,
+    Book,
+    BookLine,
+    BookTender,
+    LineQuantity,
+    units_by_line,
+)
 from tandem_returns.return_facts import ReturnBookOpened, ReturnBookUpdated
 
 _ARRIVED = frozenset({"delivered", "collected"})
@@ -94,6 +101,7 @@ def _tenders(
         paid = sum(line.paid.amount for line in lines if line.paid)
         told = [HeardTender(type="other", paid=Money(amount=paid, currency=currency))]
     left = {one.id: one for one in known}
+    number = 1 + max((int(one.id[1:]) for one in known), default=-1)
     tenders = []
     for one in told:
         same = (
@@ -106,12 +114,15 @@ def _tenders(
             del left[before.id]
             tenders.append(before.model_copy(update={"paid": one.paid}))
         else:
-            name = f"t{len(known) + len(tenders)}"
+            name = f"t{number}"
+            number += 1
             tenders.append(
                 BookTender(id=name, type=one.type, paid=one.paid, reference=one.reference)
             )
-    # What returns have a claim on stays, whatever is said of it now.
-    return (*tenders, *(one for one in left.values() if one.held or one.elsewhere))
+    # What returns have a claim on stays, but nothing was paid by it: that is told of others now.
+    nothing = Money(amount=0, currency=currency)
+    claimed = (one for one in left.values() if one.held or one.elsewhere)
+    return (*tenders, *(one.model_copy(update={"paid": nothing}) for one in claimed))
 
 
 def _about(book: Book, occurred_at: datetime) -> dict[str, Any]:
@@ -178,8 +189,6 @@ def arrived(book: Book, fulfillment: FulfillmentHeard, seq: int) -> ReturnBookUp
     taken_back = fulfillment.previous_state in _ARRIVED
     if known is None and delivered_at is None and not taken_back:
         return None
-    if known and (known.lines, known.delivered_at) == (arrival.lines, arrival.delivered_at):
-        return None
     return ReturnBookUpdated(
         **_about(book, fulfillment.occurred_at), arrivals={fulfillment.fulfillment_id: arrival}
     )
@@ -194,7 +203,7 @@ def refunded_elsewhere(book: Book, refund: RefundHeard, at: datetime) -> ReturnB
     if refund.refund_id in book.refunds_elsewhere:
         return None
     lines = list(_added(book, refund.lines, "elsewhere") or book.lines)
-    units = {one.line_id: one.quantity for one in refund.lines}
+    units = units_by_line(_units(refund.lines))
     for position, line in enumerate(lines):
         if units.get(line.line_id):
             worth = book.amount_of(line.line_id, units[line.line_id])

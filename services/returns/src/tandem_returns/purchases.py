@@ -170,7 +170,9 @@ class Book(Strict):
 
     @property
     def delivery_charge(self) -> int:
-        """Minor units that were paid on top of the lines."""
+        """Minor units that were paid on top of the lines; 0 where a line's price is not known."""
+        if any(line.paid is None for line in self.lines):
+            return 0
         paid = sum(tender.paid.amount for tender in self.tenders)
         return max(0, paid - sum(line.paid.amount for line in self.lines if line.paid))
 
