@@ -111,7 +111,6 @@ def list_orders(call: Call, query: contracts.OrderQuery) -> Answer[contracts.Ord
             raise invalid_field(
                 "customer_id", "MISSING_FIELD", "give a customer_id, or source and external_id"
             )
-        _check_customer(call.principal, customer_id)
         # Not even how many there are, which a cursor would tell.
         _check_customer(call.principal, customer_id)
         loaded, cursor = store().orders_of(customer_id, query.limit, query.cursor)
