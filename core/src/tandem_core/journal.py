@@ -215,14 +215,11 @@ class Journal:
         """
         _check_size(facts)
         entries = _chain(head, facts, origin, now, answer)
-        last = entries[-1]
-        if snapshot_every and last.seq // snapshot_every > head.version // snapshot_every:
-            last = entries[-1] = replace(last, snapshot=state)
+        if snapshot_every and entries[-1].seq // snapshot_every > head.version // snapshot_every:
+            entries[-1] = replace(entries[-1], snapshot=state)
         if outcome:
-            entries = [
-                replace(entry, snapshot=outcome) if entry.key == answer else entry
-                for entry in entries
-            ]
+            entries = [_answered(entry, answer, outcome) for entry in entries]
+        last = entries[-1]
         after = replace(
             head,
             version=last.seq,
@@ -270,6 +267,10 @@ class Journal:
             self.table.transact([_unless_moved(head, replace(head, indexes=indexes))])
         except TransactionRefused as refusal:
             raise LostRace from refusal
+
+
+def _answered(entry: Entry, answer: Key | None, outcome: str) -> Entry:
+    return replace(entry, snapshot=outcome) if entry.key == answer else entry
 
 
 def _check_size(facts: Sequence[Fact]) -> None:
