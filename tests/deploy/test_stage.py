@@ -11,7 +11,8 @@ import pytest
 from tandem_local.clients import Clients
 from tests.deploy.conftest import Command
 
-STACKS = ("platform", "loyalty", "orders")
+TABLES = ("loyalty", "orders", "returns")
+STACKS = ("platform", *TABLES)
 Change = Callable[[str, Callable[[Any], None]], Path]
 ITEM = {"pk": {"S": "ACC#1"}, "sk": {"S": "HEAD"}, "version": {"N": "3"}}
 
@@ -99,18 +100,15 @@ def test_an_update_of_one_service_leaves_data_and_the_others_alone(
 
     done = tandem("deploy", "--stage", stage, "--build", build)
     assert done.code == 0, done.refused
-    assert statuses(clients, stage) == {
-        "platform": "CREATE_COMPLETE",
-        "loyalty": "UPDATE_COMPLETE",
-        "orders": "CREATE_COMPLETE",
-    }
+    others = dict.fromkeys(STACKS, "CREATE_COMPLETE")
+    assert statuses(clients, stage) == others | {"loyalty": "UPDATE_COMPLETE"}
     function = clients.functions.get_function_configuration(
         FunctionName=f"tandem-{stage}-loyalty-announce"
     )
     assert function["Timeout"] == 299
-    for name in ("platform", "orders"):
+    for name in ("platform", "orders", "returns"):
         assert events_of(clients, f"tandem-{stage}-{name}") == before[name]
-    assert list(kept(clients, stage).values()) == [ITEM, ITEM]
+    assert list(kept(clients, stage).values()) == [ITEM] * len(TABLES)
 
 
 def test_a_failed_update_goes_back_and_says_why(
@@ -127,7 +125,7 @@ def test_a_failed_update_goes_back_and_says_why(
     assert "RelayIsLate (AWS::CloudWatch::Alarm): " in done.refused
     assert "as it was before" in done.refused
     assert statuses(clients, stage)["orders"] == "CREATE_COMPLETE"
-    assert list(kept(clients, stage).values()) == [ITEM, ITEM]
+    assert list(kept(clients, stage).values()) == [ITEM] * len(TABLES)
 
     mended = tandem("deploy", "--stage", stage, "--build", str(built))
     assert mended.code == 0, mended.refused
@@ -145,7 +143,7 @@ def test_what_would_lose_a_table_is_not_executed(
     assert done.code == 1
     assert "would lose data" in done.refused
     assert statuses(clients, stage)["loyalty"] == "CREATE_COMPLETE"
-    assert list(kept(clients, stage).values()) == [ITEM, ITEM]
+    assert list(kept(clients, stage).values()) == [ITEM] * len(TABLES)
 
 
 def test_destroy_refuses_while_tables_hold_data_and_keeps_them_when_told(
@@ -160,14 +158,16 @@ def test_destroy_refuses_while_tables_hold_data_and_keeps_them_when_told(
     done = tandem("destroy", "--stage", stage, "--tables", "keep")
     assert done.code == 0, done.refused
     assert not statuses(clients, stage)
-    assert list(kept(clients, stage).values()) == [ITEM, ITEM]
+    assert list(kept(clients, stage).values()) == [ITEM] * len(TABLES)
     for table in tables(clients, stage):
         described = clients.dynamodb.describe_table(TableName=table)["Table"]
         assert described["DeletionProtectionEnabled"]
 
     back = tandem("deploy", "--stage", stage, "--build", str(built))
     assert back.code == 0, back.refused
-    assert list(kept(clients, stage).values()) == [ITEM, ITEM], "taken up again, with the data"
+    assert list(kept(clients, stage).values()) == [ITEM] * len(TABLES), (
+        "taken up again, with the data"
+    )
 
 
 def test_a_deployment_names_what_the_stages_file_lacks_and_what_nobody_asked_for(

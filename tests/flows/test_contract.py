@@ -27,6 +27,7 @@ CHECKS = [
 
 loyalty = schemathesis.openapi.from_path(str(DOCUMENTS / "loyalty.json"))
 orders = schemathesis.openapi.from_path(str(DOCUMENTS / "orders.json"))
+returns = schemathesis.openapi.from_path(str(DOCUMENTS / "returns.json"))
 
 few = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -51,3 +52,11 @@ def test_every_answer_of_loyalty_is_one_that_its_document_describes(
 @few
 def test_every_answer_of_orders_is_one_that_its_document_describes(case: Any, cloud: Cloud) -> None:
     check(case, cloud, "orders")
+
+
+@returns.parametrize()
+@few
+def test_every_answer_of_returns_is_one_that_its_document_describes(
+    case: Any, cloud: Cloud
+) -> None:
+    check(case, cloud, "returns")

@@ -241,7 +241,7 @@ def test_rotate_two_secrets_are_alive_until_the_old_one_is_dropped(cloud: Cloud)
 def test_smoke_finds_a_stage_that_serves_and_names_what_is_dead(cloud: Cloud) -> None:
     token = cloud.token("staff", "amy")
     sqs = cloud.clients.sqs
-    for service in ("loyalty", "orders"):
+    for service in ("loyalty", "orders", "returns"):
         # The engine's CloudFormation leaves it off.
         cloud.clients.dynamodb.update_continuous_backups(
             TableName=cloud.outputs(service)["TableName"],

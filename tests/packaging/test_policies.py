@@ -13,6 +13,7 @@ import pytest
 from tandem_core.identifiers import Identifier
 from tandem_loyalty import store as loyalty
 from tandem_orders import store as orders
+from tandem_returns import store as returns
 from tools.deploy.rights import Right, page, rights
 from tools.packages.package import packages
 
@@ -54,10 +55,10 @@ NEEDS = {
     "returns": {
         "APIHandler": LOG | READ | WRITE | DELETE | SECRET,
         "Relay": LOG | STREAM | PUBLISH | UNSCOPED | {"sqs:SendMessage"},
-        "Consume": LOG | READ | WRITE | QUEUE,
+        "Consume": LOG | READ | WRITE | DELETE | QUEUE,
         "Refund": LOG | READ | WRITE | QUEUE | SECRET,
         "Settle": LOG | READ | WRITE | QUEUE,
-        "Label": LOG | READ | WRITE | QUEUE | SECRET,
+        "Label": LOG | READ | WRITE | DELETE | QUEUE | SECRET,
         "Watch": LOG | READ | WRITE | SECRET,
         "Replay": LOG | PUBLISH | {"dynamodb:Scan"},
     },
@@ -180,10 +181,12 @@ def test_what_is_parked_may_be_deleted_and_no_journal_of_a_parcel_or_customer(
     deleted = {
         "orders": ["PARKED", orders.order_key("o").pk, orders.contact_key(contact).pk],
         "loyalty": [loyalty.earned_key("o").pk, "GUEST#email#digest"],
+        "returns": [returns.book_key("o").pk, f"CONTACT#{returns.contact_digest(contact)}"],
     }
     kept = {
         "orders": [orders.shipment_key("s").pk, orders.customer_key("c").pk, "TL#c", "IN#x#y"],
         "loyalty": [loyalty.account_key("a").pk, loyalty.pointer_key("p", 0).pk],
+        "returns": [returns.policy_key("p").pk, returns.withdrawal_key("w").pk, "IN#x", "PARKED"],
     }
     for stack, keys in deleted.items():
         patterns = leading_keys(templates, stack, "Consume", "dynamodb:DeleteItem")

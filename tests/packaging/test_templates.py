@@ -230,16 +230,33 @@ def test_what_a_template_says_of_itself_is_kept(stack: str, template: Any) -> No
     assert template["Outputs"].items() >= written["Outputs"].items()
 
 
-def test_bodies_of_orders_arrive_as_they_were_sent_and_only_two_routes_are_open() -> None:
+@pytest.mark.parametrize(
+    ("service", "is_open"),
+    [
+        ("orders", ["get /v1/tracking/{token}", "post /v1/webhooks/{source}"]),
+        (
+            "returns",
+            [
+                "get /v1/keys",
+                "post /v1/webhooks/{source}",
+                "post /v1/withdrawals",
+                "post /v1/withdrawals/{withdrawal_id}/confirm",
+            ],
+        ),
+    ],
+)
+def test_bodies_arrive_as_they_were_sent_and_only_these_routes_are_open(
+    service: str, is_open: list[str]
+) -> None:
     """What senders have signed are bytes; as text API Gateway would mend them."""
-    definition = built("orders")["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
+    definition = built(service)["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
     assert definition["x-amazon-apigateway-binary-media-types"] == ["*/*"]
     assert [
         f"{verb} {path}"
         for path, operations in sorted(definition["paths"].items())
         for verb, operation in operations.items()
         if "security" not in operation
-    ] == ["get /v1/tracking/{token}", "post /v1/webhooks/{source}"]
+    ] == is_open
 
 
 def test_the_table_is_kept_protected_and_recoverable(template: Any) -> None:

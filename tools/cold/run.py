@@ -21,7 +21,7 @@ _CLAIMS = {
     "terminal": {
         "sub": "store_12/till_3",
         "role": "terminal",
-        "scope": "loyalty:points.accumulate orders:orders.read",
+        "scope": "loyalty:points.accumulate orders:orders.read returns:returns.read",
         "store_id": "store_12",
         "terminal_id": "till_3",
     },

@@ -37,7 +37,7 @@ from tandem_core.problems import (
     ValidationFailed,
 )
 
-SERVICES = ("loyalty", "orders")
+SERVICES = ("loyalty", "orders", "returns")
 VERSION = "1"
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
