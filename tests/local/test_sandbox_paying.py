@@ -130,7 +130,7 @@ def test_a_silence_is_unknown_and_asking_pays_once(
 @pytest.mark.parametrize(
     ("tender", "operation"), [("card", "list"), ("gift_card", "get")], ids=["card", "gift_card"]
 )
-@pytest.mark.parametrize("kind", ["error_500", "rate_limited", "timeout_before_acting"])
+@pytest.mark.parametrize("kind", ["error_500", "rate_limited", "timeout_before_acting", "fail"])
 def test_who_cannot_look_does_not_pay(
     sandbox: Sandbox, tender: str, operation: str, kind: str
 ) -> None:
@@ -141,6 +141,15 @@ def test_who_cannot_look_does_not_pay(
     assert provider.ask(wanted).outcome == "unknown"
     assert paid(sandbox, refund_id=wanted.refund_id) == []
     assert provider.ask(wanted).outcome == "succeeded"
+
+
+def test_a_payment_that_stripe_does_not_know_has_no_refunds(sandbox: Sandbox) -> None:
+    provider, wanted = payer(sandbox, "card"), order()
+    for operation in ("list", "refund"):
+        match = {"operation": operation, "reference": wanted.reference}
+        misbehave(sandbox, "fail", reason="resource_missing", match=match)
+    result = provider.ask(wanted)
+    assert (result.outcome, result.reason) == ("failed", "resource_missing")
 
 
 @pytest.mark.parametrize("tender", ["card", "store_credit"])
@@ -320,22 +329,33 @@ def test_a_provider_that_is_not_there_is_unknown(sandbox: Sandbox) -> None:
 )
 def test_an_answer_that_is_none_is_unknown(answer: bytes) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        responder = threading.Thread(target=_answer_once, args=(server, answer))
+        responder = threading.Thread(target=_answer_twice, args=(server, answer))
         responder.start()
-        environment = {"TANDEM_STRIPE_URL": f"http://127.0.0.1:{server.getsockname()[1]}"}
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        environment = {
+            "TANDEM_STRIPE_URL": url,
+            "TANDEM_EASYPOST_URL": url,
+            "TANDEM_RETURN_ADDRESS": json.dumps(SHOP),
+        }
         found = provider_settings(environment, ProviderSecrets.model_validate(KEYS))
-        provider = provider_for("card", found)
+        provider, labels = provider_for("card", found), labels_for(found)
         assert provider
+        assert labels
         assert provider.refund(order()).outcome == "unknown"
+        with pytest.raises(LabelUnavailable) as unavailable:
+            labels.prepare(parcel())
+        assert unavailable.value.retry
         responder.join()
 
 
-def _answer_once(server: socket.socket, answer: bytes) -> None:
-    connection, _ = server.accept()
-    with connection:
-        while b"return_id" not in connection.recv(65536):
-            pass
-        connection.sendall(answer)
+def _answer_twice(server: socket.socket, answer: bytes) -> None:
+    for _ in range(2):
+        connection, _ = server.accept()
+        with connection, connection.makefile("rb") as request:
+            head = iter(request.readline, b"\r\n")
+            lengths = [line for line in head if line.lower().startswith(b"content-length:")]
+            request.read(int(lengths[0].partition(b":")[2]))
+            connection.sendall(answer)
 
 
 FAULT = st.sampled_from(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -148,7 +149,7 @@ def test_stripe_is_asked_for_exactly_what_is_owed(amount: int, currency: str) ->
         assert amount % 100
     else:
         theirs = {"MGA": 0, "ISK": 2, "UGX": 2}.get(currency, decimals(currency))
-        assert asked * 10 ** (3 - theirs) == float(major_units(amount, currency)) * 1000
+        assert Decimal(asked).scaleb(-theirs) == Decimal(major_units(amount, currency))
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,9 @@ from typing import Any, NamedTuple
 
 # These change what is done; all others change what is answered.
 _IN_THE_ACT = ("fail", "late", "requires_action")
+# And these only what pays: whoever looks meanwhile does not use them up.
+_OF_PAYING = ("late", "requires_action")
+_PAYING = ("refund", "credit")
 _BROKEN: Mapping[str, int] = {"error_500": 500, "rate_limited": 429, "in_progress": 409}
 KINDS = frozenset(
     {
@@ -90,6 +93,11 @@ class Fault:
             status=told.get("status", "succeeded"),
         )
 
+    def fits(self, facts: Mapping[str, str]) -> bool:
+        if self.kind in _OF_PAYING and facts.get("operation") not in _PAYING:
+            return False
+        return all(facts.get(name) == value for name, value in self.match.items())
+
 
 class Faults:
     """What is still to go wrong. Forgotten when the sandbox stops."""
@@ -114,7 +122,7 @@ class Faults:
         """Return what goes wrong with a call of which these facts are known."""
         with self._lock:
             for place, (fault, times) in enumerate(self._waiting):
-                if all(facts.get(name) == value for name, value in fault.match.items()):
+                if fault.fits(facts):
                     self._waiting[place : place + 1] = [(fault, times - 1)] if times > 1 else []
                     return fault
         return None

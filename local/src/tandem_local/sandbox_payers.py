@@ -132,7 +132,7 @@ class StripeSandbox:
                 return self._create(call)
             case "GET", ["v1", "refunds"]:
                 facts = self._facts("list", call.query)
-                return played(self._faults.take(facts), lambda _: self._list(call.query))
+                return played(self._faults.take(facts), lambda fault: self._list(call.query, fault))
             case "GET", ["v1", "refunds", refund_id]:
                 found = self._ledger.find("refund", refund_id)
                 if found:
@@ -215,8 +215,10 @@ class StripeSandbox:
         }
         return Reply(200, stripe_view(self._refunds.add(refund, fault)))
 
-    def _list(self, query: Mapping[str, str]) -> Reply:
+    def _list(self, query: Mapping[str, str], fault: Fault | None) -> Reply:
         """Newest first, a page at a time."""
+        if fault:
+            return _stripe_error(400, "invalid_request_error", fault.reason)
         reference = query.get("payment_intent") or query.get("charge", "")
         found = list(reversed(self._refunds.of("stripe", reference)))
         after = query.get("starting_after")
@@ -272,7 +274,10 @@ class CreditSandbox:
         fault = self._faults.take(facts)
         if call.method == "PUT":
             return played(fault, lambda kept: self._credit(refund_id, told, kept))
-        return played(fault, lambda _: self._present(refund_id))
+        return played(fault, lambda kept: self._looked_up(refund_id, kept))
+
+    def _looked_up(self, refund_id: str, fault: Fault | None) -> Reply:
+        return Reply(400, {"code": fault.reason}) if fault else self._present(refund_id)
 
     def _present(self, refund_id: str) -> Reply:
         kept = self._ledger.find("credit", refund_id)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import quote
@@ -51,7 +51,10 @@ class EasyPost:
         answer = self._call("POST", "/shipments", {"shipment": shipment})
         if not answer.is_success:
             raise _refused(answer)
-        rate = _cheapest(answer.document.get("rates"))
+        rates = answer.document.get("rates")
+        if not isinstance(rates, list):
+            raise LabelUnavailable("unreadable_answer", retry=True)
+        rate = _cheapest(rates)
         if rate is None:
             raise LabelUnavailable("no_rates", retry=False)
         try:
@@ -101,10 +104,10 @@ def _address(address: Address) -> dict[str, str]:
     }
 
 
-def _cheapest(rates: Any) -> Mapping[str, Any] | None:
+def _cheapest(rates: Sequence[Any]) -> Mapping[str, Any] | None:
     """Return the cheapest of the rates that have a price; the first of several."""
     priced = []
-    for rate in rates if isinstance(rates, list) else ():
+    for rate in rates:
         try:
             priced.append((Decimal(str(rate["rate"])), rate))
         except (KeyError, TypeError, InvalidOperation):
