@@ -197,16 +197,19 @@ def arrived(book: Book, fulfillment: FulfillmentHeard, seq: int) -> ReturnBookUp
 def refunded_elsewhere(book: Book, refund: RefundHeard, at: datetime) -> ReturnBookUpdated | None:
     """Take note of what a shop platform has paid back, so that we do not pay it again.
 
-    A shop that tells money without units tells what we have paid and it has booked as well, as far
-    as we have paid: that is counted once.
+    A shop that tells money without units, or with units that our own returns have told of, tells
+    what we have paid and it has booked as well: that is counted once, as far as we have paid.
     """
     if refund.refund_id in book.refunds_elsewhere:
         return None
     lines = list(_added(book, refund.lines, "elsewhere") or book.lines)
     units = units_by_line(_units(refund.lines))
+    is_echo = bool(refund.booked) or not any(units.values())
+    news = 0
     for position, line in enumerate(lines):
         if units.get(line.line_id):
             worth = book.amount_of(line.line_id, units[line.line_id])
+            news += worth
             reached = {"held_amount": line.held_amount + worth}
             lines[position] = line.model_copy(update=reached)
     tenders = {one.id: one for one in book.tenders}
@@ -215,8 +218,9 @@ def refunded_elsewhere(book: Book, refund: RefundHeard, at: datetime) -> ReturnB
         if tender is None or leg.paid.currency != book.currency:
             continue
         echo = 0
-        if not any(units.values()):
-            echo = min(leg.paid.amount, max(0, tender.held - tender.echoed))
+        if is_echo:
+            echo = min(max(0, leg.paid.amount - news), max(0, tender.held - tender.echoed))
+            news = max(0, news - leg.paid.amount)
         tenders[tender.id] = tender.model_copy(
             update={
                 "echoed": tender.echoed + echo,

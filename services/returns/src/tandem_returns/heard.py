@@ -102,10 +102,12 @@ class HeardLeg(Heard):
 
 
 class RefundHeard(OrderHeard):
-    """Money that a shop platform has paid back."""
+    """Money that a shop platform has paid back. `lines` are units that nobody else has told of,
+    `booked` those that our own returns had told of before."""
 
     refund_id: Reference
     lines: tuple[HeardQuantity, ...] = ()
+    booked: tuple[HeardQuantity, ...] = ()
     legs: tuple[HeardLeg, ...] = ()
 
 

@@ -168,6 +168,8 @@ class WithdrawalMatched(WithdrawalFact):
 
     order_id: str
     return_id: str | None = None
+    submitted_local: str
+    time_zone: str
 
 
 class WithdrawalUnmatched(WithdrawalFact):
@@ -259,7 +261,14 @@ def matched(
         return None
     if book is None:
         return WithdrawalUnmatched(**said)
-    return WithdrawalMatched(**said, order_id=book.order_id, return_id=return_id)
+    submitted_at = withdrawal.confirmed_at or now
+    return WithdrawalMatched(
+        **said,
+        order_id=book.order_id,
+        return_id=return_id,
+        submitted_local=_local(submitted_at, withdrawal.time_zone),
+        time_zone=withdrawal.time_zone,
+    )
 
 
 def contact_digests(email: str | None, phone: str | None) -> tuple[str, ...]:
