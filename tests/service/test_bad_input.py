@@ -311,6 +311,13 @@ def test_an_unknown_field_is_refused_at_any_depth(world: World, name: str, path:
     assert (error["field"], error["code"]) == (path, "UNKNOWN_FIELD")
 
 
+def test_a_list_whose_only_member_is_wrong_is_not_called_too_short(world: World) -> None:
+    only = {**BODIES[ACCUMULATE]["purchase"]["lines"][0], "quantity": 0}
+    reply = world.call(ACCUMULATE, body=spoilt(ACCUMULATE, "purchase.lines", [only]))
+    problem = refusal(reply, 422, "VALIDATION_FAILED")
+    assert [error["field"] for error in problem["errors"]] == ["purchase.lines.0.quantity"]
+
+
 @pytest.mark.parametrize("name", WITH_BODY)
 def test_many_wrong_fields_make_a_short_answer(world: World, name: str) -> None:
     body = {**BODIES[name], **{f"x{number}": 1 for number in range(10_000)}}

@@ -318,9 +318,18 @@ def _validated(validate: Callable[[Any], BaseModel], raw: Any) -> BaseModel:
         return validate(raw)
     except ValidationError as invalid:
         errors = invalid.errors(include_url=False, include_context=False, include_input=False)
+        errors = [error for error in errors if not _follows(error, errors)]
         if any(error["type"] == "json_invalid" for error in errors):
             raise MalformedJson from invalid
         raise ValidationFailed([_field_error(error) for error in errors[:20]]) from invalid
+
+
+def _follows(error: Any, errors: Sequence[Any]) -> bool:
+    """Tell a list that is too short from one whose members were all refused: those are named."""
+    place = error["loc"]
+    return error["type"] == "too_short" and any(
+        len(other["loc"]) > len(place) and other["loc"][: len(place)] == place for other in errors
+    )
 
 
 def _field_error(error: Any) -> FieldError:
