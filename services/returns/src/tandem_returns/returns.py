@@ -75,7 +75,7 @@ class ReturnMoved(Conflict):
     code, title = "INVALID_TRANSITION", "The return is not where that is possible"
 
     def __init__(self, verb: str, status: str) -> None:
-        super().__init__(f"A return that is {status} cannot be {verb}", status=status)
+        super().__init__(f"A return that is {status} cannot be {verb}", state=status)
 
 
 class ReturnLine(Strict):
