@@ -10,6 +10,7 @@ import json
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from tandem_core.journal import Entry, entry_of, verify_chain
 from tandem_core.table import Table, _from_wire
 from tandem_local.filters import matches
 from tandem_local.sandbox import KEYS, Sandbox
+from tandem_local.sandbox_messages import signed
+from tandem_local.sandbox_payers import stripe_view
 from tandem_returns import consumers, main
 from tandem_returns import store as store_module
 from tandem_returns.store import SOURCE, Store
@@ -133,7 +136,41 @@ class Returns(Service[Store]):
         self.delivered(order_id)
         return order_id
 
+    def scanned(
+        self,
+        order_id: str,
+        tracking_number: str,
+        status: str = "in_transit",
+        **changes: Any,
+    ) -> Envelope:
+        """Hear of a scan of a parcel on its way back, now."""
+        at = rfc3339(self.now)
+        told = {
+            "shipment_id": f"shp_{tracking_number}",
+            "carrier": "ups",
+            "tracking_number": tracking_number,
+            "generation": 1,
+            "order_ids": [order_id],
+            "is_return": True,
+            "status": status,
+            "previous_status": "label_created",
+            "handed_over_at": None if status == "label_created" else at,
+            "delivered_at": at if status == "delivered" else None,
+            "occurred_at": at,
+            **changes,
+        }
+        kinds = {"delivered": "delivered", "failed": "exception", "returned": "returned"}
+        return self.hear("orders", f"shipment.{kinds.get(status, 'updated')}", told)
+
     # --- callers ------------------------------------------------------------------------------
+
+    def publish(self, policy_id: str = "main", **definition: Any) -> Any:
+        """Publish a policy's next version."""
+        body = {"name": "Main", **definition}
+        route = "/policies/{policy_id}"
+        reply = self.call("PUT", route, body, role="admin", policy_id=policy_id)
+        assert reply.status == 200, reply.body
+        return reply.body
 
     def quote(self, order_id: str, units: dict[str, int] | None = None, **changes: Any) -> Reply:
         options = {name: changes.pop(name) for name in OPTIONS if name in changes}
@@ -170,10 +207,74 @@ class Returns(Service[Store]):
         route = "/returns/{return_id}/" + verb
         return self.call("POST", route, body or {}, return_id=return_id, **options)
 
-    def get(self, return_id: str, **options: Any) -> Any:
-        reply = self.call("GET", "/returns/{return_id}", return_id=return_id, **options)
-        assert reply.status == 200, reply.body
+    def received(self, return_id: str, *units: tuple[str, int, str], **options: Any) -> Any:
+        """Take (line, quantity, condition) in; all that is on its way unless told."""
+        lines = [
+            {"line_id": line_id, "quantity": count, "condition": condition}
+            for line_id, count, condition in units
+        ]
+        body = {"lines": lines, **options.pop("body", {})}
+        return self.done(self.command(return_id, "receive", body, **options))
+
+    def inspected(self, return_id: str, *units: tuple[str, int, str | None]) -> Any:
+        """Look at (line, quantity), and send them where they go."""
+        lines = [
+            {"line_id": line_id, "quantity": count, **({"disposition": to} if to else {})}
+            for line_id, count, to in units
+        ]
+        return self.done(self.command(return_id, "inspect", {"lines": lines}))
+
+    def done(self, reply: Reply) -> Any:
+        assert reply.status in (200, 201), reply.body
         return reply.body
+
+    def get(self, return_id: str, **options: Any) -> Any:
+        return self.done(self.call("GET", "/returns/{return_id}", return_id=return_id, **options))
+
+    def code(self, return_id: str) -> str:
+        reply = self.call("GET", "/returns/{return_id}/code", return_id=return_id)
+        return str(self.done(reply)["code"])
+
+    def redeem(self, code: str, **body: Any) -> Reply:
+        """Show a code at a till."""
+        options = {name: body.pop(name) for name in OPTIONS if name in body}
+        options = {"role": "terminal", "subject": "store_12/till_3", **options}
+        return self.call("POST", "/codes/redeem", {"code": code, **body}, **options)
+
+    # --- providers ----------------------------------------------------------------------------
+
+    def says(
+        self, source: str, body: Any, *, message_id: str | None = None, **options: Any
+    ) -> Reply:
+        """Send a provider's message, signed as the provider does it."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        name = message_id or f"msg_{next(self.keys)}"
+        headers = signed(source, name, raw, webhook_keys(source), int(self.now.timestamp()))
+        headers |= options.pop("headers", {})
+        return self.call(
+            "POST",
+            "/webhooks/{source}",
+            role=None,
+            key="",
+            raw=raw,
+            headers=headers,
+            source=source,
+            **options,
+        )
+
+    def told(self, refund_id: str, status: str, *, reason: str = "") -> str:
+        """Let a provider end a refund, and tell us of it; return the message's id."""
+        self.ask("POST", f"/sandbox/refunds/{refund_id}", {"status": status, "reason": reason})
+        refund = next(one for one in self.paid() if one["refund_id"] == refund_id)
+        reply = self.says(refund["provider"], news_of(refund, self.now, next(self.keys)))
+        assert reply.status == 202, reply.body
+        return str(reply.body["message_id"])
+
+    def parked(self) -> list[Any]:
+        """Messages that staff have to look at."""
+        reply = self.call("GET", "/inbox", role="staff")
+        found: list[Any] = self.done(reply)["messages"]
+        return found
 
     # --- the bus ------------------------------------------------------------------------------
 
@@ -231,6 +332,18 @@ class Returns(Service[Store]):
     def kinds(self, subject: str) -> list[str]:
         return [entry.type for entry in self.entries(subject)]
 
+    def events(self, kind: str) -> list[Any]:
+        """The data of what was published of a kind, with what is private."""
+        found = sorted(
+            self.published.values(), key=lambda one: (one.time, one.subject, one.tandemseq)
+        )
+        return [one.data for one in found if one.type == kind]
+
+    def labels(self) -> list[Any]:
+        """What the seller of labels has really sold."""
+        found: list[Any] = self.ask("GET", "/sandbox/labels")["labels"]
+        return found
+
     def paid(self) -> list[Any]:
         """What the provider has really paid, by its own ledger."""
         found: list[Any] = self.ask("GET", "/sandbox/refunds")["refunds"]
@@ -261,7 +374,7 @@ def returns_service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator
         "recorded": ("day", "at", "KEYS_ONLY"),
         "inbox": ("inbox_day", "at", "KEYS_ONLY"),
     }
-    webhooks = {source: [f"local-{source}-secret"] for source in ("stripe", "credit")}
+    webhooks = {source: webhook_keys(source) for source in ("stripe", "credit")}
     sandbox = Sandbox(tmp_path, "http://127.0.0.1:9", webhooks)
     sandbox.start()
     environment = {
@@ -287,12 +400,49 @@ def returns_service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator
 # --- what is sent ---------------------------------------------------------------------------------
 
 
+HOME = {
+    "name": "Amy",
+    "street1": "Lane 2",
+    "city": "Bremen",
+    "postal_code": "28195",
+    "country": "DE",
+}
+
+
 def euros(amount: int) -> dict[str, Any]:
     return {"amount": amount, "currency": "EUR"}
 
 
 def quantities(units: dict[str, int]) -> list[dict[str, Any]]:
     return [{"line_id": line_id, "quantity": count} for line_id, count in units.items()]
+
+
+def webhook_keys(source: str) -> list[str]:
+    return [f"local-{source}-secret"]
+
+
+def news_of(refund: Any, now: datetime, number: int) -> Any:
+    """A provider's message of a refund as it is in its ledger."""
+    if refund["provider"] == "credit":
+        return {
+            "type": "credit.updated",
+            "refund_id": refund["refund_id"],
+            "id": refund["id"],
+            "state": refund["status"],
+            "reason": refund["reason"],
+            "occurred_at": rfc3339(now),
+        }
+    return stripe_news(stripe_view(refund), now, f"evt_stripe_{number}")
+
+
+def stripe_news(refund: Any, now: datetime, event_id: str, kind: str = "refund.updated") -> Any:
+    return {
+        "id": event_id,
+        "object": "event",
+        "type": kind,
+        "created": int(now.timestamp()),
+        "data": {"object": refund},
+    }
 
 
 def order_placed(external_id: str, placed_at: str, **changes: Any) -> dict[str, Any]:
