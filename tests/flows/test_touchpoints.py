@@ -28,8 +28,9 @@ def test_web_till_and_marketplace_are_one_timeline_with_the_points_they_earned(
     cloud: Cloud,
 ) -> None:
     customer = Customer(cloud)
+    order_number = int(customer.run, 16) * 100
     marketplace = shopify_order(
-        int(customer.run, 16) * 100,
+        order_number,
         email=customer.email.upper(),
         source_name="ebay",
         price="42.50",
@@ -38,7 +39,7 @@ def test_web_till_and_marketplace_are_one_timeline_with_the_points_they_earned(
     sent = cloud.send("shopify", marketplace, shopify_headers("orders/create"))
     assert sent.status == 202
     # A guest's order, until the guest becomes a member with the address that the marketplace told.
-    by_name = f"{ORDERS}/orders?source=shopify&external_id={marketplace['id']}"
+    by_name = f"{ORDERS}/orders?source=shopify&external_id={order_number}"
     cloud.wait_until(lambda: customer.get(by_name)["orders"])
     account_id = customer.enrol()
     cloud.wait_until(customer.orders)

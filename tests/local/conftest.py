@@ -40,10 +40,10 @@ def wait_until() -> WaitUntil:
     """Look again and again until it is true; fail at the deadline."""
 
     def wait(look: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not look():
             if time.monotonic() > deadline:
-                pytest.fail("not seen within 20 s")
+                pytest.fail("not seen within 60 s")
             time.sleep(0.02)
 
     return wait
