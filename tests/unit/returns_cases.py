@@ -28,7 +28,7 @@ from tandem_returns.heard import (
     RefundHeard,
 )
 from tandem_returns.ids import id_within
-from tandem_returns.logistics import Condition, Disposition
+from tandem_returns.logistics import Disposition
 from tandem_returns.payments import RefundOutcome, RefundResult
 from tandem_returns.policies import PolicyDefinition, Terms, TriggerByRisk
 from tandem_returns.purchases import Book
@@ -276,7 +276,7 @@ class Desk:
         back: Return,
         line_id: str | None = None,
         quantity: int = 1,
-        condition: Condition = "as_new",
+        condition: str = "as_new",
         counter: str | None = None,
     ) -> Return:
         """Take units in; without a line, all that are on their way."""

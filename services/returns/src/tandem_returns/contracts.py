@@ -222,7 +222,13 @@ class ReturnQuery(Strict):
         return self
 
 
-class Decide(Strict):
+class Approve(Strict):
+    reason: Annotated[str, Field(max_length=512)] = ""
+
+
+class Reject(Strict):
+    """The customer is told the `reason`, word for word."""
+
     reason: Reason
 
 

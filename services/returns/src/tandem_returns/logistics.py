@@ -38,7 +38,6 @@ UnitState = Literal[
     "not_required",
 ]
 Disposition = Literal["restocked", "refurbish", "vendor", "donate", "destroy", "missing"]
-Condition = Literal["as_new", "opened", "damaged", "wrong_item", "short", "empty_box"]
 Units = Mapping[UnitState, int]
 
 _DISPOSITIONS: tuple[UnitState, ...] = (
@@ -101,7 +100,8 @@ REACHED: Mapping[Trigger, frozenset[UnitState]] = {
     "received": IN_OUR_HANDS | _KEPT,
     "inspected": _INSPECTED | _KEPT,
 }
-_OF_CONDITION: Mapping[Condition, UnitState] = {
+# What arrives in any other condition, whatever the retailer's grades are called, has arrived.
+NOT_AS_SENT: Mapping[str, UnitState] = {
     "wrong_item": "wrong_item",
     "short": "short",
     "empty_box": "empty_box",
@@ -123,9 +123,9 @@ class InvalidTransition(Conflict):
         )
 
 
-def received_as(condition: Condition, *, over_the_counter: bool) -> UnitState:
+def received_as(condition: str, *, over_the_counter: bool) -> UnitState:
     """Return what units become that arrive in a condition."""
-    return _OF_CONDITION.get(condition, "handed_over" if over_the_counter else "received")
+    return NOT_AS_SENT.get(condition, "handed_over" if over_the_counter else "received")
 
 
 def moved(

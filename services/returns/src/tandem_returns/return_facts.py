@@ -14,7 +14,7 @@ from pydantic import Field
 from tandem_core.clock import Instant
 from tandem_core.money import Currency, Money
 from tandem_core.values import Channel, Document, Quantity, Reference, Strict
-from tandem_returns.logistics import Condition, Disposition
+from tandem_returns.logistics import Disposition
 from tandem_returns.purchases import Arrival, Book, BookLine, BookTender, LineQuantity
 from tandem_returns.returns import Refund, Return, ReturnData, Status, held_by
 
@@ -152,9 +152,11 @@ class ReturnParcelAdded(ReturnFact):
 
 
 class ReceivedUnits(Strict):
+    """`condition` is the retailer's own grade, or `wrong_item`, `short`, `empty_box`."""
+
     line_id: Reference
     quantity: Quantity
-    condition: Condition
+    condition: Reference = "as_new"
 
 
 class ReturnReceived(ReturnFact):
@@ -168,8 +170,11 @@ class ReturnReceived(ReturnFact):
 
 
 class InspectedUnits(Strict):
+    """`condition` is the retailer's own grade. Without a `disposition`, units were looked at."""
+
     line_id: Reference
     quantity: Quantity
+    condition: Reference | None = None
     disposition: Disposition | None = None
 
 

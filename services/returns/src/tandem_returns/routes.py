@@ -232,7 +232,7 @@ def list_returns(call: Call, query: contracts.ReturnQuery) -> Answer[contracts.R
 
 @routes.post(_RETURN + "/approve", scope=Scope.RETURNS_DECIDE, refusals=_MOVES)
 def approve_return(
-    call: Call, return_id: str, body: contracts.Decide
+    call: Call, return_id: str, body: contracts.Approve
 ) -> Answer[contracts.ReturnView]:
     """Let a return that waits for a person go its way."""
     return _changed(call, return_id, returns.approval(store(), body.reason))
@@ -240,7 +240,7 @@ def approve_return(
 
 @routes.post(_RETURN + "/reject", scope=Scope.RETURNS_DECIDE, refusals=_MOVES)
 def reject_return(
-    call: Call, return_id: str, body: contracts.Decide
+    call: Call, return_id: str, body: contracts.Reject
 ) -> Answer[contracts.ReturnView]:
     """Refuse a return that waits for a person."""
     return _changed(call, return_id, lambda draft: deciding.reject(draft, body.reason))
