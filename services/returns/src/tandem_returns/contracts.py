@@ -28,7 +28,8 @@ from tandem_returns.returns import (
 from tandem_returns.use_cases.quotes import WantedLine
 from tandem_returns.withdrawals import Receipt
 
-MAX_LINES = 500
+# What a return says of its lines has to fit an event; a larger order comes back in several.
+MAX_LINES = 200
 
 Cursor = Annotated[str, Field(min_length=1, max_length=512)]
 LimitText = Annotated[int, Field(ge=1, le=200)]

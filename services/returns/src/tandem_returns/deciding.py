@@ -27,6 +27,7 @@ from tandem_returns.logistics import (
     received_as,
 )
 from tandem_returns.purchases import Book, LineQuantity, UnknownLine
+from tandem_returns.quotes import QuoteOutdated
 from tandem_returns.refund_plans import Plan, planned_again
 from tandem_returns.return_facts import (
     InspectedUnits,
@@ -41,6 +42,7 @@ from tandem_returns.return_facts import (
     ReturnRejected,
     ReturnRequested,
     ReturnUpdated,
+    rebooked,
 )
 from tandem_returns.returns import (
     MAX_PARCELS,
@@ -218,8 +220,8 @@ def receive(
     """Take units in, in the condition they are in. A return that had expired is taken up again.
 
     Without any, all that is on its way has come, as it was sent. The return's code is good for one
-    time. Raises CodeAlreadyUsed, ReturnMoved, InvalidTransition, UnknownLine and
-    ReturnExceedsPurchase.
+    time. Raises CodeAlreadyUsed, ReturnMoved, InvalidTransition and UnknownLine, and when others
+    have meanwhile what it had given up, ReturnExceedsPurchase or QuoteOutdated.
     """
     if by_code and draft.current.code_used:
         raise CodeAlreadyUsed
@@ -234,7 +236,7 @@ def receive(
     for one in told:
         state = received_as(one.condition, over_the_counter=draft.counter is not None)
         back = _with_units(back, one.line_id, state, one.quantity)
-    draft.opened.check_left(_claimed_again(draft.current, back))
+    _check_claim(draft, back)
     accepted = tuple(
         LineQuantity(line_id=line_id, quantity=units - accepted_before[line_id])
         for line_id, units in _accepted(back).items()
@@ -261,6 +263,13 @@ def _all_underway(back: Return) -> tuple[ReceivedUnits, ...]:
 
 def _accepted(back: Return) -> dict[str, int]:
     return {line.line_id: count(line.logistics, IN_OUR_HANDS) for line in back.lines}
+
+
+def _check_claim(draft: Draft, back: Return) -> None:
+    """Raise ReturnExceedsPurchase or QuoteOutdated when others have what is to be held again."""
+    draft.opened.check_left(_claimed_again(draft.current, back))
+    if rebooked(draft.opened, draft.current, back).overdraws(draft.opened):
+        raise QuoteOutdated
 
 
 def _claimed_again(before: Return, after: Return) -> dict[str, int]:
@@ -305,7 +314,7 @@ def inspect(draft: Draft, findings: Sequence[InspectedUnits]) -> None:
         back = _with_units(back, one.line_id, state, one.quantity)
         if state == "restocked":
             restocked.append(one)
-    draft.opened.check_left(_claimed_again(draft.current, back))
+    _check_claim(draft, back)
     draft.change(ReturnInspected, back, inspected=tuple(findings))
     for one in restocked:
         line = draft.current.line(one.line_id)
@@ -385,7 +394,7 @@ def follow(draft: Draft, parcel: ParcelHeard) -> None:
                 back = _with_units(back, line.line_id, to, units, source)
     if back == draft.current:
         return
-    draft.opened.check_left(_claimed_again(draft.current, back))
+    _check_claim(draft, back)
     draft.change(ReturnUpdated, back)
     payouts.settle(draft)
 

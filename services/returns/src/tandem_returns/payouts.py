@@ -118,6 +118,7 @@ def _refund(  # noqa: PLR0913
     draft: Draft, number: int, position: int, leg: Leg, amount: int, points: int
 ) -> Refund:
     back = draft.current
+    paid_elsewhere = leg.source is not None and draft.opened.tender(leg.source).is_overdrawn
     return Refund(
         refund_id=refund_name(back.return_id, number),
         leg=position,
@@ -125,14 +126,18 @@ def _refund(  # noqa: PLR0913
         paid=Money(amount=amount, currency=back.currency),
         points=points if leg.points is not None else None,
         reference=leg.reference,
-        state="reserved",
+        # Who sees that the shop has paid it back meanwhile does not pay it again.
+        state="requires_action" if paid_elsewhere else "reserved",
+        reason="paid_elsewhere" if paid_elsewhere else "",
         planned_at=draft.now,
-        ask_at=draft.now + _SOON,
+        ask_at=None if paid_elsewhere else draft.now + _SOON,
     )
 
 
 def _is_paid_at_once(draft: Draft, refund: Refund) -> bool:
     """Points by telling loyalty, cash over the counter, nothing by itself."""
+    if refund.state != "reserved":
+        return False
     if refund.tender == "points":
         return refund.points is not None
     return refund.tender == "none" or (refund.tender == "cash" and draft.counter is not None)
@@ -216,7 +221,7 @@ def resulted(draft: Draft, refund_id: str, result: RefundResult) -> bool:
         return True
     taken_back = refund.state == "succeeded" and result.outcome == "failed"
     if refund.state not in OPEN and not taken_back:
-        return refund.state == "succeeded"
+        return refund.state == "succeeded" or result.outcome == "failed"
     if result.outcome == "unknown" and refund.state in ("pending", "requires_action"):
         return True
     _settled(

@@ -110,6 +110,11 @@ class BookTender(Strict):
         """Minor units that can still be paid back to it."""
         return max(0, self.paid.amount - self.held - self.elsewhere)
 
+    @property
+    def is_overdrawn(self) -> bool:
+        """Tell whether a shop has paid back what returns hold."""
+        return self.held + self.elsewhere > self.paid.amount
+
     def points_for(self, amount: int) -> int | None:
         """Return the points that the next `amount` gives back; None without points."""
         if self.points is None or not self.paid.amount:
@@ -167,6 +172,18 @@ class Book(Strict):
         left = {line_id: self.line(line_id).left for line_id in wanted}
         if any(wanted[line_id] > units for line_id, units in left.items()):
             raise ReturnExceedsPurchase(left)
+
+    def overdraws(self, before: Book) -> bool:
+        """Tell whether more is held now than was before, and than was paid."""
+        worth = self.paid_of_lines
+        return any(
+            old.held_amount < line.held_amount > worth[line.line_id]
+            for old, line in zip(before.lines, self.lines, strict=True)
+        ) or any(
+            old.held < one.held > one.paid.amount - one.elsewhere
+            or old.held_points < one.held_points > (one.points or 0)
+            for old, one in zip(before.tenders, self.tenders, strict=True)
+        )
 
     @property
     def delivery_charge(self) -> int:

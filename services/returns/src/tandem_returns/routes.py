@@ -257,7 +257,7 @@ def cancel_return(
 @routes.post(
     _RETURN + "/receive",
     scope=Scope.RETURNS_RECEIVE,
-    refusals=[*_MOVES, UnknownLine, ReturnExceedsPurchase],
+    refusals=[*_MOVES, UnknownLine, ReturnExceedsPurchase, QuoteOutdated],
 )
 def receive_return(
     call: Call, return_id: str, body: contracts.Receive
@@ -278,7 +278,7 @@ def receive_return(
 @routes.post(
     _RETURN + "/inspect",
     scope=Scope.RETURNS_RECEIVE,
-    refusals=[*_MOVES, UnknownLine, ReturnExceedsPurchase],
+    refusals=[*_MOVES, UnknownLine, ReturnExceedsPurchase, QuoteOutdated],
 )
 def inspect_return(
     call: Call, return_id: str, body: contracts.Inspect

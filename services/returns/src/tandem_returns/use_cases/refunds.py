@@ -37,28 +37,40 @@ def pay(store: Store, refund_id: str, providers: Providers, origin: Origin, now:
         raise ReturnNotFound(f"There is no refund {refund_id}")
     back = store.load_return(return_id).back
     refund = back.refund(refund_id)
-    asked_before = refund.state in _ASKED
-    if not asked_before and refund.state != "reserved":
+    if refund.state != "reserved" and refund.state not in _ASKED:
         return
     provider = providers(refund.tender)
     if provider is None:
         nobody = RefundResult(outcome="requires_action", provider="person", reason="no_provider")
         _write(store, refund_id, nobody, origin, now)
         return
-    if not asked_before:
-        change_return(
-            store,
-            return_id,
-            lambda draft: payouts.submitted(draft, refund_id, provider.name),
-            origin,
-            now,
-            check=lambda _back: None,
-        )
+    is_ours = refund.state == "reserved" and _submit(store, refund, provider.name, origin, now)
     order = _order(back, refund)
-    result = provider.ask(order) if asked_before else provider.refund(order)
+    result = provider.refund(order) if is_ours else provider.ask(order)
     _write(store, refund_id, result, origin, now)
     if result.outcome == "unknown" and refund.asked >= _UNKNOWN_FOR_LONG:
         count("refund_unknown_old")
+
+
+def _submit(store: Store, refund: Refund, provider: str, origin: Origin, now: datetime) -> bool:
+    """Write down that a refund is about to be asked for; tell whether that is for us to do, and
+    not for another who was here first."""
+    is_ours = False
+
+    def decide(draft: Draft) -> None:
+        nonlocal is_ours
+        payouts.submitted(draft, refund.refund_id, provider)
+        is_ours = bool(draft.facts)
+
+    change_return(
+        store,
+        return_of(refund.refund_id) or "",
+        decide,
+        origin,
+        now,
+        check=lambda _back: None,
+    )
+    return is_ours
 
 
 def _order(back: Return, refund: Refund) -> RefundOrder:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tandem_core.journal import Head, Origin, until_written
 from tandem_core.logs import logger
-from tandem_core.problems import Conflict
+from tandem_core.problems import Conflict, TooLarge
 from tandem_returns.ids import id_within
 from tandem_returns.purchases import Book
 from tandem_returns.returns import Return, ReturnNotFound
@@ -139,7 +139,7 @@ def _withdraw(
         quote = quoted(store, book, wish, quote_id, withdrawal.confirmed_at or now)
         lasting = quote.model_copy(update={"expires_at": now + CONFIRM_WITHIN})
         return open_return(store, lasting, None, None, origin, now).back
-    except Conflict as refusal:
+    except (Conflict, TooLarge) as refusal:
         logger().info(
             "withdrawal is for people",
             extra={"withdrawal_id": withdrawal.id, "why": refusal.code},
