@@ -220,22 +220,24 @@ def test_restore_what_was_deleted_is_put_back_and_nothing_newer_is_touched(
 
 
 def test_rotate_two_secrets_are_alive_until_the_old_one_is_dropped(cloud: Cloud) -> None:
-    arn = cloud.outputs("orders")["SecretsArn"]
-
-    def kept() -> Any:
+    def kept(service: str) -> Any:
+        arn = cloud.outputs(service)["SecretsArn"]
         value = cloud.clients.secrets.get_secret_value(SecretId=arn)
         return json.loads(value["SecretString"])
 
-    before = kept()
+    before, codes = kept("orders"), kept("returns")["codes"]
     said = drill(cloud, "rotate", NEW_SECRET="a new one")
     assert "shopify: 2 alive" in said[0]
     assert "shopify: 1 alive" in said[1]
     assert "tracking: 2 alive" in said[2]
-    after = kept()
+    assert "codes: 2 alive" in said[3]
+    after = kept("orders")
     assert after["webhooks"]["shopify"] == ["a new one"]
     assert after["webhooks"]["easypost"] == before["webhooks"]["easypost"]
     assert after["tracking"][1] == before["tracking"]
     assert len(after["tracking"][0]) == 48
+    # Tills know the new key before it signs.
+    assert kept("returns")["codes"][0] == codes
 
 
 def test_smoke_finds_a_stage_that_serves_and_names_what_is_dead(cloud: Cloud) -> None:
