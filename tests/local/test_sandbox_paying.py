@@ -329,7 +329,8 @@ def test_a_provider_that_is_not_there_is_unknown(sandbox: Sandbox) -> None:
 )
 def test_an_answer_that_is_none_is_unknown(answer: bytes) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        responder = threading.Thread(target=_answer_twice, args=(server, answer))
+        # A failure must not leave it waiting for the second call.
+        responder = threading.Thread(target=_answer_twice, args=(server, answer), daemon=True)
         responder.start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
         environment = {
