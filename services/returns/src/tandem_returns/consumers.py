@@ -65,8 +65,8 @@ def refund(event: Mapping[str, Any], _context: Any) -> Any:
     def handle(record: Mapping[str, Any]) -> None:
         envelope = envelope_in(record)
         planned = RefundPlanned.model_validate(envelope.data)
-        for one in planned.refunds:
-            refunds.pay(store(), one.refund_id, _provider, envelope.origin(), utc_now())
+        names = [one.refund_id for one in planned.refunds]
+        refunds.pay_each(store(), names, _provider, envelope.origin(), utc_now())
 
     return handle_each(event, handle)
 

@@ -32,7 +32,7 @@ from tandem_returns.return_facts import (
     ReturnClosed,
     ReturnUpdated,
 )
-from tandem_returns.returns import Leg, Refund, RefundState, Return, due
+from tandem_returns.returns import PERSON, Leg, Refund, RefundState, Return, due
 
 # A refund that nobody has heard of for so long is asked for by whoever looks.
 _SOON = timedelta(minutes=5)
@@ -41,6 +41,9 @@ _LONGEST_PAUSE = timedelta(hours=6)
 OPEN: frozenset[RefundState] = frozenset(
     {"reserved", "submitted", "unknown", "pending", "requires_action"}
 )
+
+
+_WAITING: frozenset[RefundState] = frozenset({"pending", "requires_action"})
 
 
 class RefundMoved(Conflict):
@@ -215,19 +218,21 @@ def submitted(draft: Draft, refund_id: str, provider: str) -> None:
 
 def resulted(draft: Draft, refund_id: str, result: RefundResult) -> bool:
     """Write down what a provider says; tell whether that can be. Repeats and old news change
-    nothing; banks take back what they had said was paid."""
+    nothing, but when to ask again; banks take back what they had said was paid."""
     refund = draft.current.refund(refund_id)
-    if refund.state == result.outcome and refund.state != "unknown":
+    outcome: RefundState = result.outcome
+    if outcome == "unknown" and refund.state in _WAITING:
+        outcome = refund.state
+    is_asked = refund.ask_at is not None and refund.ask_at <= draft.now
+    if outcome == refund.state and outcome != "unknown" and not is_asked:
         return True
-    taken_back = refund.state == "succeeded" and result.outcome == "failed"
+    taken_back = refund.state == "succeeded" and outcome == "failed"
     if refund.state not in OPEN and not taken_back:
-        return refund.state == "succeeded" or result.outcome == "failed"
-    if result.outcome == "unknown" and refund.state in ("pending", "requires_action"):
-        return True
+        return refund.state == "succeeded" or outcome == "failed"
     _settled(
         draft,
         refund,
-        result.outcome,
+        outcome,
         provider=result.provider,
         provider_reference=result.provider_reference or refund.provider_reference,
         reason=result.reason,
@@ -241,13 +246,13 @@ def paid_by_hand(
 ) -> None:
     """Write down that a person has paid it, or could not. Raises RefundMoved."""
     refund = draft.current.refund(refund_id)
-    if refund.state != "requires_action":
+    if not refund.is_for_people:
         raise RefundMoved(f"A refund that is {refund.state} is not paid by hand")
     _settled(
         draft,
         refund,
         outcome,
-        provider="person",
+        provider=PERSON,
         provider_reference=reference,
         reason=reason,
     )
@@ -289,10 +294,10 @@ def _settled(draft: Draft, refund: Refund, state: RefundState, **said: Any) -> N
             "state": state,
             "asked": asked,
             "settled_at": draft.now if state == "succeeded" else refund.settled_at,
-            "ask_at": _ask_at(state, asked, draft.now),
             **said,
         }
     )
+    after = after.model_copy(update={"ask_at": _ask_at(after, draft.now)})
     first_success = state == "succeeded" and refund.settled_at is None
     leg = RefundLeg(
         tender=after.tender, paid=after.paid, points=after.points, reference=after.reference
@@ -311,12 +316,14 @@ def _settled(draft: Draft, refund: Refund, state: RefundState, **said: Any) -> N
     )
 
 
-def _ask_at(state: RefundState, asked: int, now: datetime) -> datetime | None:
-    if state == "unknown":
-        return now + min(_LONGEST_PAUSE, timedelta(minutes=1 << min(asked, 12)))
-    if state == "submitted":
+def _ask_at(refund: Refund, now: datetime) -> datetime | None:
+    """Return when to ask again; None for what is known, or waits for a person."""
+    if refund.state == "unknown":
+        return now + min(_LONGEST_PAUSE, timedelta(minutes=1 << min(refund.asked, 12)))
+    if refund.state == "submitted":
         return now + _SOON
-    return now + _PENDING if state == "pending" else None
+    waits = refund.state in _WAITING and not refund.is_for_people
+    return now + _PENDING if waits else None
 
 
 # --- time -----------------------------------------------------------------------------------------

@@ -49,6 +49,8 @@ Status = Literal[
     "cancelled",
     "expired",
 ]
+# Who pays what no provider does.
+PERSON = "person"
 ACTIVE: frozenset[Decision] = frozenset({"requested", "needs_review", "approved"})
 # The least advanced state of several speaks for all of them.
 _MONEY_ORDER: tuple[RefundState, ...] = (
@@ -170,6 +172,11 @@ class Refund(Strict):
     planned_at: Instant
     settled_at: Instant | None = None
     ask_at: Instant | None = None
+
+    @property
+    def is_for_people(self) -> bool:
+        """Tell whether somebody has to pay it by hand: no provider has heard of it."""
+        return self.state == "requires_action" and self.provider == PERSON
 
 
 class ExchangeLine(Strict):
@@ -329,9 +336,9 @@ class Return(ReturnData):
 
     def money_of(self, line: ReturnLine) -> RefundState | Literal["none"]:
         """Return how far the money of a line is."""
-        if line.decision not in ACTIVE and not line.paid_units:
+        if line.is_settled and not line.paid_units:
             return "none"
-        if line.paid_units < line.quantity:
+        if not line.is_settled and line.paid_units < line.quantity:
             return "planned"
         return worst(refund.state for refund in self.refunds if refund.state != "replanned")
 
@@ -343,7 +350,8 @@ class Return(ReturnData):
             if refund.leg == position and refund.state != "replanned"
         ]
         leg = self.legs[position]
-        if leg.refunded < leg.paid or not states:
+        more_to_come = not all(line.is_settled for line in self.lines)
+        if not states or (more_to_come and leg.refunded < leg.paid):
             states.append("planned")
         return worst(states)
 

@@ -9,7 +9,7 @@ says, or pays it then. So every step can be repeated and none is done twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from tandem_core.journal import Origin
@@ -19,13 +19,12 @@ from tandem_returns.drafts import Draft
 from tandem_returns.ids import return_of
 from tandem_returns.payment_messages import RefundReport
 from tandem_returns.payments import Provider, RefundOrder, RefundResult
-from tandem_returns.returns import Refund, Return, ReturnNotFound
+from tandem_returns.returns import PERSON, Refund, Return, ReturnNotFound
 from tandem_returns.store import Store
 from tandem_returns.use_cases.returns import change_return
 
 Providers = Callable[[str], Provider | None]
 
-_ASKED: frozenset[str] = frozenset({"submitted", "unknown", "pending"})
 # From so many questions without an answer on somebody has to look.
 _UNKNOWN_FOR_LONG = 6
 
@@ -37,11 +36,11 @@ def pay(store: Store, refund_id: str, providers: Providers, origin: Origin, now:
         raise ReturnNotFound(f"There is no refund {refund_id}")
     back = store.load_return(return_id).back
     refund = back.refund(refund_id)
-    if refund.state != "reserved" and refund.state not in _ASKED:
+    if refund.state not in payouts.OPEN or refund.is_for_people:
         return
     provider = providers(refund.tender)
     if provider is None:
-        nobody = RefundResult(outcome="requires_action", provider="person", reason="no_provider")
+        nobody = RefundResult(outcome="requires_action", provider=PERSON, reason="no_provider")
         _write(store, refund_id, nobody, origin, now)
         return
     is_ours = refund.state == "reserved" and _submit(store, refund, provider.name, origin, now)
@@ -50,6 +49,24 @@ def pay(store: Store, refund_id: str, providers: Providers, origin: Origin, now:
     _write(store, refund_id, result, origin, now)
     if result.outcome == "unknown" and refund.asked >= _UNKNOWN_FOR_LONG:
         count("refund_unknown_old")
+
+
+def pay_each(
+    store: Store,
+    refund_ids: Iterable[str],
+    providers: Providers,
+    origin: Origin,
+    now: datetime,
+) -> None:
+    """Take several refunds as far as they can go; one that fails does not keep the others."""
+    failures: list[Exception] = []
+    for refund_id in refund_ids:
+        try:
+            pay(store, refund_id, providers, origin, now)
+        except Exception as failure:  # noqa: BLE001  the others must not wait for a bad one
+            failures.append(failure)
+    if failures:
+        raise ExceptionGroup(f"{len(failures)} refunds", failures)
 
 
 def _submit(store: Store, refund: Refund, provider: str, origin: Origin, now: datetime) -> bool:
@@ -128,6 +145,5 @@ def let_time_pass(store: Store, return_id: str, providers: Providers, now: datet
     ).back
     if after.late and not before.late:
         count("refund_late")
-    for refund in after.refunds:
-        if refund.ask_at and refund.ask_at <= now:
-            pay(store, refund.refund_id, providers, origin, now)
+    asked = [one.refund_id for one in after.refunds if one.ask_at and one.ask_at <= now]
+    pay_each(store, asked, providers, origin, now)
