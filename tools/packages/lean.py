@@ -20,7 +20,9 @@ _FOLDERS = (
     "boto3/data",  # of boto3.resource, which nothing may use
     "boto3/examples",
     "botocore/data",  # see sdk.py
+    "cffi",  # what it has compiled needs its backend only, a module beside it
     "dateutil/zoneinfo",  # a copy of the time zones; the SDK reads the system's, we tzdata
+    "pycparser",  # read by cffi when it compiles
     "pydantic/v1",
 )
 _FILES = frozenset({"pydantic/mypy.py", "pydantic/_hypothesis_plugin.py"})
