@@ -107,6 +107,7 @@ class Cloud(Caller):
     def __init__(self, data: Path) -> None:
         super().__init__(data)
         self._running: LocalCloud | None = None
+        self._clients: Clients | None = None
         self._queues: list[str] = []
 
     def start(self) -> None:
@@ -130,7 +131,9 @@ class Cloud(Caller):
     def clients(self) -> Clients:
         """SDK clients for the engine, to look inside and to put events on the bus."""
         assert self._running, "the cloud is stopped"
-        return Clients(self._running.endpoint)
+        if self._clients is None or self._clients.endpoint != self._running.endpoint:
+            self._clients = Clients(self._running.endpoint)
+        return self._clients
 
     def outputs(self, stack: str = "loyalty") -> dict[str, str]:
         """Return the outputs of a deployed stack: names of tables, addresses of queues."""
@@ -162,6 +165,25 @@ class Cloud(Caller):
     def listen(self, pattern: Mapping[str, Any]) -> Ear:
         """Hear the events of a pattern from now on."""
         return Ear(self, pattern)
+
+    def sandbox(self, method: str, path: str, body: Any = None) -> Any:
+        """Ask the payment providers of this machine what they have done, or make them misbehave."""
+        assert self._running, "the cloud is stopped"
+        request = urllib.request.Request(  # noqa: S310  loopback
+            f"{self._running.sandbox.url}/sandbox{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            method=method,
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  loopback
+            return json.loads(answer.read() or b"null")
+
+    def kill(self, function: str) -> None:
+        """Let the processes of a function vanish in the middle of what they do."""
+        assert self._running, "the cloud is stopped"
+        for running in self._running._functions.values():
+            if running.configuration.name == function:
+                for environment in list(running._all):
+                    environment._process.kill()
 
     def settle(self, seconds: float = 60.0) -> None:
         """Wait until all that was said has had its effect.
