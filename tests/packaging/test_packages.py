@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -148,15 +149,20 @@ def contents(archive_path: Path) -> dict[str, int]:
         }
 
 
-def test_the_same_inputs_give_the_same_package(package: Package) -> None:
-    before = contents(package.archive)
-    package.build()
-    after = contents(package.archive)
+def test_the_same_inputs_give_the_same_package_wherever_it_is_built(
+    package: Package, tmp_path: Path
+) -> None:
+    elsewhere = Package(ROOT, package.source, replace(package.target, folder=str(tmp_path)))
+    installed = Path(".dependencies")
+    (tmp_path / installed).symlink_to(ROOT / package.target.folder / installed)
+    elsewhere.build()
+    before, after = contents(package.archive), contents(elsewhere.archive)
     different = {
         name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
     }
     assert not different
     assert package.is_current()
+    assert elsewhere.fingerprint == package.fingerprint
 
 
 def test_a_zip_is_within_the_limits_of_lambda(package: Package) -> None:
