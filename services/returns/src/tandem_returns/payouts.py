@@ -131,6 +131,7 @@ def _refund(  # noqa: PLR0913
         reference=leg.reference,
         # Who sees that the shop has paid it back meanwhile does not pay it again.
         state="requires_action" if paid_elsewhere else "reserved",
+        provider=PERSON if paid_elsewhere else "",
         reason="paid_elsewhere" if paid_elsewhere else "",
         planned_at=draft.now,
         ask_at=None if paid_elsewhere else draft.now + _SOON,
