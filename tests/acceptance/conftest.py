@@ -28,6 +28,7 @@ class Tally:
 
     counts: Counter[str] = field(default_factory=Counter)
     parked: dict[str, tuple[str, str]] = field(default_factory=dict)
+    report: dict[str, list[str]] = field(default_factory=dict)
 
 
 _LINES = {
@@ -88,9 +89,13 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     tally = config.stash.get(_TALLY, Tally())
+    say = terminalreporter.write_line
+    for title, lines in tally.report.items():
+        terminalreporter.section(title)
+        for line in lines:
+            say(line)
     if not tally.counts:
         return
-    say = terminalreporter.write_line
     terminalreporter.section("what real messages came to")
     for what, explained in _LINES.items():
         say(f"{tally.counts[what]:>7,}  {explained}")
