@@ -358,7 +358,10 @@ def add_parcel(
 
 
 def with_label(draft: Draft, label: LabelState) -> None:
-    """Write down how far the label is, before the next step is taken."""
+    """Write down how far the label is, before the next step is taken. A label is prepared once."""
+    known = draft.current.label
+    if known and (known.state != "prepared" or label.state == "prepared"):
+        return
     draft.change(ReturnUpdated, draft.current.model_copy(update={"label": label}))
 
 

@@ -300,6 +300,13 @@ class Return(ReturnData):
         return [refund for refund in self.refunds if refund.state not in done]
 
     @property
+    def awaits_parcel(self) -> bool:
+        """Tell whether units are still to be sent."""
+        return any(
+            line.decision == "approved" and line.logistics.get("awaiting") for line in self.lines
+        )
+
+    @property
     def is_complete(self) -> bool:
         """Tell whether no more units can become due than are: all has come, or will not."""
         return not any(line.is_awaited for line in self.lines)
