@@ -6,9 +6,11 @@ what was really paid.
 
 from __future__ import annotations
 
+import base64
 import json
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -16,13 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from moto.core.models import DEFAULT_ACCOUNT_ID as ACCOUNT
+from moto.dynamodb.models import dynamodb_backends
 
-from tandem_core import secrets
+from tandem_core import due, secrets
 from tandem_core.clock import rfc3339
 from tandem_core.events import Envelope, envelope_json
 from tandem_core.ids import derived_id
 from tandem_core.journal import Entry, entry_of, verify_chain
-from tandem_core.table import Table, _from_wire
+from tandem_core.table import Item, Table
 from tandem_local.filters import matches
 from tandem_local.sandbox import KEYS, Sandbox
 from tandem_local.sandbox_messages import signed
@@ -31,7 +35,6 @@ from tandem_returns import consumers, main
 from tandem_returns import store as store_module
 from tandem_returns.store import SOURCE, Store
 from tests.service.services import Reply, Service, client, running, tell_time
-from tests.service.table_contents import contents
 from tools.packages.template import merged_template
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,6 +73,8 @@ class Returns(Service[Store]):
     sandbox: Sandbox | None = None
     published: dict[str, Envelope] = field(default_factory=dict)
     seqs: dict[str, int] = field(default_factory=dict)
+    heard: list[Envelope] = field(default_factory=list)
+    is_holding_back: bool = False
 
     # --- what other services say --------------------------------------------------------------
 
@@ -99,9 +104,19 @@ class Returns(Service[Store]):
             channel="web",
             data=data,
         )
-        for _ in range(times):
+        self.heard.append(envelope)
+        for _ in range(0 if self.is_holding_back else times):
             assert self.deliver(envelope) == []
         return envelope
+
+    @contextmanager
+    def holding_back(self) -> Iterator[list[Envelope]]:
+        """Deliver nothing of what is heard meanwhile: it is for the test to deliver."""
+        start, self.is_holding_back = len(self.heard), True
+        held: list[Envelope] = []
+        yield held
+        self.is_holding_back = False
+        held += self.heard[start:]
 
     def ordered(self, external_id: str = "1001", **changes: Any) -> str:
         """Hear of an order of two shoes and a hat; return its id."""
@@ -286,9 +301,9 @@ class Returns(Service[Store]):
             if not fresh:
                 return new
             for envelope in fresh:
-                self.published[envelope.id] = envelope
                 for _ in range(times):
                     assert self.deliver(envelope) == []
+                self.published[envelope.id] = envelope
             new += fresh
         raise AssertionError("the service does not come to rest")
 
@@ -319,8 +334,19 @@ class Returns(Service[Store]):
     # --- what is stored, and what was paid ----------------------------------------------------
 
     def journal(self) -> list[Entry]:
-        items = contents(self).values()
-        return [entry_of(_from_wire(item)) for item in items if "seq" in item]
+        """What the table has of journals, read where it is kept: a scan takes longer than most of
+        what is tested with it."""
+        items = self._stored().all_items()
+        return [entry_of(_item(one.attrs)) for one in items if "seq" in one.attrs]
+
+    def forget_everything(self) -> None:
+        """Empty the table, for tests that begin many times over."""
+        self._stored().items.clear()
+        self.published.clear()
+
+    def _stored(self) -> Any:
+        (backend,) = (one for one in dynamodb_backends[ACCOUNT].values() if one.tables)
+        return backend.tables[self.store.table.name]
 
     def entries(self, subject: str) -> list[Entry]:
         """The journal of an aggregate, oldest first; its chain holds."""
@@ -344,10 +370,16 @@ class Returns(Service[Store]):
         found: list[Any] = self.ask("GET", "/sandbox/labels")["labels"]
         return found
 
-    def paid(self) -> list[Any]:
-        """What the provider has really paid, by its own ledger."""
-        found: list[Any] = self.ask("GET", "/sandbox/refunds")["refunds"]
+    def paid(self, order_id: str = "") -> list[Any]:
+        """What the providers have really paid, by their own ledger."""
+        query = f"?order_id={order_id}" if order_id else ""
+        found: list[Any] = self.ask("GET", f"/sandbox/refunds{query}")["refunds"]
         return found
+
+    def faults(self) -> int:
+        """How much is still to go wrong with the providers."""
+        assert self.sandbox is not None
+        return sum(times for _, times in self.sandbox._faults._waiting)  # noqa: SLF001
 
     def fault(self, kind: str, **told: Any) -> None:
         """Let the provider misbehave at its next call."""
@@ -392,6 +424,8 @@ def returns_service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator
             client("secretsmanager").create_secret(Name=SECRETS, SecretString=json.dumps(value))
             service = Returns(Store(Table("returns-test")), sandbox=sandbox)
             tell_time(monkeypatch, lambda: service.now, consumers)
+            # A look at what is due asks each shard, which takes moto longer than all else.
+            monkeypatch.setattr(due, "DUE_SHARDS", 1)
             yield service
     finally:
         sandbox.stop()
@@ -465,6 +499,22 @@ def order_placed(external_id: str, placed_at: str, **changes: Any) -> dict[str, 
         "customer": {"customer_id": "cus_1", "email": "amy@example.com"},
         **changes,
     }
+
+
+def redemption(name: str, points: int, value: Any) -> Any:
+    return {"id": name, "captured_points": points, "captured_value": value}
+
+
+_READERS: dict[str, Callable[[str], Any]] = {"S": str, "N": int, "B": base64.b64decode}
+
+
+def _item(attributes: Any) -> Item:
+    """An item as the service reads it."""
+    found: Item = {}
+    for name, attribute in attributes.items():
+        ((kind, value),) = attribute.to_json().items()
+        found[name] = _READERS[kind](value)
+    return found
 
 
 # --- the way of events ----------------------------------------------------------------------------
