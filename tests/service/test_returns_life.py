@@ -8,7 +8,7 @@ import pytest
 
 from tandem_core.clock import rfc3339
 from tests.service.conftest import Returns
-from tests.service.returns_service import HOME, euros
+from tests.service.returns_service import HOME, euros, redemption
 from tests.service.table_contents import contents, nothing_changes, refusal
 
 CARD = [{"tender": "card", "paid": euros(5_000), "points": None}]
@@ -424,10 +424,6 @@ def test_each_tender_gets_its_own_back_and_points_stay_points(returns: Returns) 
     ]
     (leg,) = told["legs"]
     assert (leg["points"], leg["reference"]) == (2_000, "rdm_1")
-
-
-def redemption(name: str, points: int, value: Any) -> Any:
-    return {"id": name, "captured_points": points, "captured_value": value}
 
 
 # --- what comes back otherwise than it was sent ---------------------------------------------------
