@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from tandem_local.clients import Clients
-from tests.deploy.conftest import Command
+from tests.deploy.conftest import PARAMETERS, Command
 
 TABLES = ("loyalty", "orders", "returns")
 STACKS = ("platform", *TABLES)
@@ -109,6 +110,69 @@ def test_an_update_of_one_service_leaves_data_and_the_others_alone(
     for name in ("platform", "orders", "returns"):
         assert events_of(clients, f"tandem-{stage}-{name}") == before[name]
     assert list(kept(clients, stage).values()) == [ITEM] * len(TABLES)
+
+
+def serving(clients: Clients, stage: str, service: str) -> Any:
+    """Return the version behind the alias that the API calls, which is the only one there is."""
+    name = f"tandem-{stage}-{service}-api"
+    found = clients.functions.get_function_configuration(FunctionName=name, Qualifier="live")
+    listed = clients.functions.list_versions_by_function(FunctionName=name)["Versions"]
+    assert [one["Version"] for one in listed] == ["$LATEST", found["Version"]]
+    return found
+
+
+def called(clients: Clients, stage: str, service: str) -> set[str]:
+    """Return the functions that the routes of an API call."""
+    stack = clients.cloudformation.describe_stack_resource(
+        StackName=f"tandem-{stage}-{service}", LogicalResourceId="RestAPI"
+    )
+    api = stack["StackResourceDetail"]["PhysicalResourceId"]
+    resources = clients.apigateway.get_resources(restApiId=api, embed=["methods"], limit=500)
+    uris = [
+        method["methodIntegration"]["uri"]
+        for one in resources["items"]
+        for method in one.get("resourceMethods", {}).values()
+    ]
+    assert uris
+    return {uri.partition("/functions/")[2].removesuffix("/invocations") for uri in uris}
+
+
+def test_the_switch_to_snapshots_publishes_and_so_does_every_change(
+    tandem: Command, stage: str, clients: Clients, built: Path, change: Change, tmp_path: Path
+) -> None:
+    services = ("loyalty", "orders", "returns")
+    for name in services:
+        assert serving(clients, stage, name)["SnapStart"]["ApplyOn"] == "None"
+        assert all(arn.endswith(f"{name}-api:live") for arn in called(clients, stage, name))
+
+    (tmp_path / "stage.json").write_text(json.dumps(PARAMETERS | {"SnapStart": "enabled"}))
+    done = tandem("deploy", "--stage", stage, "--build", str(built))
+    assert done.code == 0, done.refused
+    before = {name: serving(clients, stage, name) for name in services}
+    for name, version in before.items():
+        assert version["SnapStart"] == {"ApplyOn": "PublishedVersions", "OptimizationStatus": "On"}
+        assert all(arn.endswith(f"{name}-api:live") for arn in called(clients, stage, name))
+
+    def roomier(template: Any) -> None:
+        template["Resources"]["APIHandler"]["Properties"]["MemorySize"] = 2048
+
+    build = str(change("loyalty", roomier))
+    told = tandem("diff", "--stage", stage, "--build", build)
+    assert "tandem-drill-orders: no changes" in told.said
+    done = tandem("deploy", "--stage", stage, "--build", build)
+    assert done.code == 0, done.refused
+    after = {name: serving(clients, stage, name) for name in services}
+    assert after["loyalty"]["Version"] != before["loyalty"]["Version"]
+    assert after["loyalty"]["MemorySize"] == 2048
+    assert {name: after[name]["Version"] for name in services[1:]} == {
+        name: before[name]["Version"] for name in services[1:]
+    }
+    assert list(kept(clients, stage).values()) == [ITEM] * len(TABLES)
+
+    (tmp_path / "stage.json").write_text(json.dumps(PARAMETERS))
+    back = tandem("deploy", "--stage", stage, "--build", str(built))
+    assert back.code == 0, back.refused
+    assert serving(clients, stage, "loyalty")["SnapStart"]["ApplyOn"] == "None"
 
 
 def test_a_failed_update_goes_back_and_says_why(

@@ -179,6 +179,38 @@ print(type(found).__module__, getattr(found, "__module__", ""), gc.isenabled(),
         assert stack == "platform" or int(frozen) > 30_000, handler
 
 
+@pytest.mark.parametrize("stack", SERVICES)
+def test_copies_of_a_snapshot_share_no_chance_and_no_connection(
+    stack: str, unpacked: dict[str, Path], runtime: Path
+) -> None:
+    """A start connects to nobody, and what is drawn after a restore was not in the snapshot."""
+    said = alone(
+        unpacked[stack],
+        """
+import importlib, json, random, socket
+
+def refuse(*_):
+    raise AssertionError("a connection of a start would be in the snapshot")
+
+socket.socket.connect = refuse
+importlib.import_module("app")
+from awslambdaric import lambda_runtime_hooks_runner as hooks
+
+hooks.run_before_snapshot()
+kept, drawn = random.getstate(), []
+for _ in range(3):
+    random.setstate(kept)
+    hooks.run_after_restore()
+    drawn.append(random.random())
+print(json.dumps(drawn))
+""",
+        runtime,
+        _HANDLER="app.app",
+        AWS_LAMBDA_INITIALIZATION_TYPE="snap-start",
+    )
+    assert len(set(json.loads(said))) == 3
+
+
 @pytest.mark.skipif(
     not LAMBDA.takes_this_python,
     reason="the list is of Python 3.13, which Lambda runs; others import other modules",

@@ -99,6 +99,8 @@ def _queue(target: Target, resource: Resource) -> Iterator[Finding]:
 
 _LOOKS: dict[str, Callable[[Target, Resource], Iterator[Finding]]] = {
     "AWS::Lambda::Function": _function,
+    # What requests go to: the version behind the alias.
+    "AWS::Lambda::Alias": _function,
     "AWS::Lambda::EventSourceMapping": _mapping,
     "AWS::DynamoDB::Table": _table,
     "AWS::SQS::Queue": _queue,

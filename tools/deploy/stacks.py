@@ -133,7 +133,7 @@ def _change_set(
             # What an earlier destroy has kept is taken up again, with its data.
             ImportExistingResources=is_new,
             TemplateURL=upload(
-                target.s3, bucket, _named(package), ExpectedBucketOwner=target.account
+                target.s3, bucket, _named(package), parameters, ExpectedBucketOwner=target.account
             ),
             Parameters=_given(package, parameters),
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from tools.packages.archive import write_archive
 from tools.packages.lean import dependency_files
@@ -88,7 +89,7 @@ class Package:
             write_archive(self.archive, dependency_files(dependencies, self.stage / "vendor"))
         except (RootMissing, UnknownNeed) as failure:
             raise BuildFailed(str(failure)) from failure
-        self._name_architecture()
+        self._complete_template()
         (self.stage / "fingerprint").write_text(self.fingerprint)
 
     @cached_property
@@ -172,13 +173,28 @@ class Package:
             PYTHONDONTWRITEBYTECODE="1",
         )
 
-    def _name_architecture(self) -> None:
-        """Say in the template where the compiled modules of the zip run; Chalice says x86-64."""
+    def _complete_template(self) -> None:
+        """Say what Chalice cannot be told: where compiled modules run, and which version serves.
+
+        Chalice says x86-64, and lets the API call the function's newest code. A function that is
+        published under an alias is called by the alias.
+        """
         template = json.loads(self.template.read_text())
-        for resource in template["Resources"].values():
+        for name, resource in template["Resources"].items():
             if resource["Type"] == "AWS::Serverless::Function":
                 resource["Properties"]["Architectures"] = [self.target.architecture]
+                if "AutoPublishAlias" in resource["Properties"]:
+                    _call_the_alias(template["Resources"]["RestAPI"], name)
         self.template.write_text(json.dumps(template, indent=2))
+
+
+def _call_the_alias(api: Any, function: str) -> None:
+    for operations in api["Properties"]["DefinitionBody"]["paths"].values():
+        for operation in operations.values():
+            uri = operation["x-amazon-apigateway-integration"].get("uri", {})
+            if f"${{{function}.Arn}}" in uri.get("Fn::Sub", ""):
+                text = uri["Fn::Sub"].replace(f"${{{function}.Arn}}", "${Alias}")
+                uri["Fn::Sub"] = [text, {"Alias": {"Ref": f"{function}.Alias"}}]
 
 
 def _run(command: list[str], cwd: Path, **environment: str) -> None:

@@ -1,9 +1,14 @@
-"""The collector's part in a cold start: off while modules are imported, then told to leave them be.
+"""What begins and ends the start of a process on Lambda: the collector's part, and a snapshot's.
 
-Imports make a few hundred thousand objects that all stay. Looking through them again and again
-takes a tenth of an initialisation, and one more look takes tens of milliseconds of the first
-request. So the collector is off until the module that Lambda was told to import is complete; then
-everything there is counts as permanent, and the collector goes on with what requests leave behind.
+The collector is off while modules are imported, and is then told to leave them be. Imports make a
+few hundred thousand objects that all stay. Looking through them again and again takes a tenth of an
+initialisation, and one more look takes tens of milliseconds of the first request. So the collector
+is off until the module that Lambda was told to import is complete; then everything there is counts
+as permanent, and the collector goes on with what requests leave behind.
+
+With SnapStart (docs/operations.md) many processes go on from one that was started before. What is
+made at a start may be shared by them: no id, time, secret or connection is made there. Python's
+random numbers are, from one seed, so every copy takes a seed of its own.
 
 Anywhere but on Lambda, whose runtime names the handler in _HANDLER, this module does nothing.
 """
@@ -31,5 +36,12 @@ def complete(module: str, *prepare: Callable[[], Any]) -> None:
         return
     for make in prepare:
         make()
+    if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+        import random
+
+        # Lambda's runtime brings it. All copies would pause equally long before they try again.
+        from snapshot_restore_py import register_after_restore  # type: ignore[import-not-found]
+
+        register_after_restore(random.seed)
     gc.freeze()
     gc.enable()

@@ -16,7 +16,10 @@ from tandem_local.wire import Headers
 if TYPE_CHECKING:
     from tandem_local.clients import Clients
 
-_FUNCTION_OF_URI = re.compile(r"functions/(arn:[^/]+)/invocations$")
+# An alias behind the function's name is left out: there is one version of the code here.
+_FUNCTION_OF_URI = re.compile(
+    r"functions/(arn:aws:lambda:[^:]+:[^:]+:function:[^/:]+)[^/]*/invocations$"
+)
 _SWAGGER_RESPONSES = "x-amazon-apigateway-gateway-responses"
 _SWAGGER_BINARY_TYPES = "x-amazon-apigateway-binary-media-types"
 

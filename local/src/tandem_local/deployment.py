@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -90,7 +91,7 @@ def deploy(clients: Clients, package: Package, parameters: Mapping[str, str]) ->
         )
     request: dict[str, Any] = {
         "StackName": package.stack,
-        "TemplateURL": upload(clients.s3, _BUCKET, package),
+        "TemplateURL": upload(clients.s3, _BUCKET, package, given),
         "Parameters": [
             {"ParameterKey": name, "ParameterValue": value} for name, value in given.items()
         ],
@@ -121,17 +122,23 @@ def describe(cloudformation: CloudFormationClient, stack: str) -> Mapping[str, A
         raise
 
 
-def upload(s3: S3Client, bucket: str, package: Package, **owner: str) -> str:
+def upload(
+    s3: S3Client, bucket: str, package: Package, given: Mapping[str, str], **owner: str
+) -> str:
     """Put code and template into a bucket that is there, each under its digest.
 
-    Returns the template's address, as CloudFormation takes it. `owner` goes with each call.
+    Returns the template's address, as CloudFormation takes it. `given` are the parameters that the
+    template will be deployed with; `owner` goes with each call.
     """
     digest = package.code_sha256.replace("/", "_").replace("+", "-").rstrip("=")
     code = f"{package.name}/{digest}.zip"
     template = json.loads(json.dumps(package.template))
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
-            resource["Properties"]["CodeUri"] = {"Bucket": bucket, "Key": code}
+            properties = resource["Properties"]
+            if "AutoPublishAlias" in properties:
+                properties |= _published(package, properties, given)
+            properties["CodeUri"] = {"Bucket": bucket, "Key": code}
     body = json.dumps(template, sort_keys=True).encode()
     named = f"{package.name}/{hashlib.sha256(body).hexdigest()}.json"
     for key, read in ((code, package.archive.read_bytes), (named, lambda: body)):
@@ -139,6 +146,30 @@ def upload(s3: S3Client, bucket: str, package: Package, **owner: str) -> str:
         if not found.get("Contents"):
             s3.put_object(Bucket=bucket, Key=key, Body=read(), **owner)  # type: ignore[arg-type]
     return f"{s3.meta.endpoint_url}/{bucket}/{named}"
+
+
+def _published(
+    package: Package, properties: Mapping[str, Any], given: Mapping[str, str]
+) -> dict[str, str]:
+    """Name the version of a function that is published, after all that it is made of.
+
+    CloudFormation publishes a version when its name is new, and by itself SAM looks at the code but
+    not at the values of parameters: a changed address would never reach who is served. Lambda in
+    turn refuses to publish what has not changed, so the function itself bears the name as well.
+    """
+    declared = package.template.get("Parameters", {})
+    conditions = package.template.get("Conditions", {})
+    made_of: dict[str, Any] = {"code": package.code_sha256, "properties": properties}
+    waiting: list[Any] = [properties]
+    while waiting:
+        for name in set(re.findall(r"\w+", json.dumps(waiting.pop()))) - made_of.keys():
+            if name in conditions:
+                made_of[name] = conditions[name]
+                waiting.append(conditions[name])
+            elif name in declared:
+                made_of[name] = str(given.get(name, declared[name].get("Default")))
+    digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+    return {"AutoPublishCodeSha256": digest, "Description": f"Release {digest[:10]}"}
 
 
 def _wait(cloudformation: CloudFormationClient, stack: str) -> None:
