@@ -15,7 +15,7 @@ from tandem_core.events import joined_objects
 from tandem_core.problems import Problem
 from tandem_returns import bookkeeping, deciding, payouts
 from tandem_returns.cases import Method, Outcome, Trigger
-from tandem_returns.heard import HeardLine, HeardTender, OrderCancelled
+from tandem_returns.heard import HeardLine, HeardTender, OrderCancelled, OrderUpdated
 from tandem_returns.logistics import NOT_AS_SENT, Disposition
 from tandem_returns.payments import RefundOutcome
 from tandem_returns.purchases import Book, BookTender
@@ -223,6 +223,7 @@ class Life:
         self.draw = draw
         self.shop: Desk = draw(purchases())
         self.refunds_elsewhere = 0
+        self.edits = 10
 
     def one_return(self) -> Return:
         return self.draw(st.sampled_from(list(self.shop.returns.values())))
@@ -333,6 +334,17 @@ class Life:
         gone = OrderCancelled(order_id=ORDER, lines=units(self.some_units()))
         self.shop.hear(bookkeeping.cancelled(self.shop.book, gone, self.shop.now))
 
+    def a_tender_is_told_late(self) -> None:
+        known = [
+            HeardTender(type=one.type, paid=one.paid, reference=one.reference)
+            for one in self.shop.book.tenders
+        ]
+        self.edits += 1
+        more = tender(self.draw(st.sampled_from(KINDS[1:])), self.draw(amounts), f"e{self.edits}")
+        told = OrderUpdated(order_id=ORDER, tenders=(*known, more))
+        fact = bookkeeping.edited(self.shop.book, told, (), self.edits, self.shop.now)
+        self.shop.hear(fact)
+
     # What holds at every moment.
 
     def never_more_units_than_bought(self) -> None:
@@ -397,6 +409,7 @@ of_returns = (
     Life.the_shop_pays_first,
     Life.the_shop_books_what_we_paid,
     Life.units_are_cancelled,
+    Life.a_tender_is_told_late,
 )
 of_refunds = (*(Life.a_provider_answers,) * 4, Life.a_person_pays)
 
