@@ -150,7 +150,7 @@ def test_a_parcel_that_is_lost_frees_its_units_and_one_that_is_found_takes_them_
     returns.later(days=1)
     returns.scanned(order_id, "1Z1")
     returns.scanned(order_id, "1Z1", "failed")
-    assert axes(returns.get(return_id), "2") == ("approved", "lost", "planned")
+    assert axes(returns.get(return_id), "2") == ("approved", "lost", "none")
     assert returns.get(return_id)["status"] == "partially_resolved"
     assert amounts(returns) == []
 
