@@ -146,6 +146,63 @@ def test_a_token_without_an_end_or_a_role_is_refused(issuer: Issuer) -> None:
         assert refused(f"Bearer {signed}")
 
 
+def of_cognito(issuer: Issuer, **claims: Any) -> str:
+    """Return an access token as the stage's own user pool writes it, with these claims besides."""
+    token = issuer.token("admin", "ann", "")
+    payload = jwt.decode(token, options={"verify_signature": False})
+    payload = {name: payload[name] for name in ("iss", "sub", "iat", "exp")} | {
+        "client_id": "staffapp",
+        "token_use": "access",
+        "scope": "openid tandem/loyalty:accounts.read",
+        "username": "ann",
+        "cognito:groups": ["staff"],
+    }
+    held = {name: value for name, value in (payload | claims).items() if value is not None}
+    key_id = jwt.get_unverified_header(token)["kid"]
+    return "Bearer " + jwt.encode(held, issuer._key, "ES256", {"kid": key_id})  # noqa: SLF001
+
+
+@pytest.fixture
+def own_pool(keys: KeySet, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert keys.url
+    monkeypatch.setenv("TANDEM_CUSTOMER_APP", "customersapp")
+    monkeypatch.setenv("TANDEM_STAFF_APP", "staffapp")
+
+
+@pytest.mark.usefixtures("own_pool")
+def test_an_access_token_of_the_stages_own_pool_is_read_as_cognito_writes_it(
+    issuer: Issuer,
+) -> None:
+    context = authorize(of_cognito(issuer))["context"]
+    assert int(context.pop("exp")) > 0
+    assert context == {"sub": "ann", "role": "staff", "scope": "loyalty:accounts.read"}
+
+
+@pytest.mark.usefixtures("own_pool")
+def test_of_the_own_pool_only_access_tokens_of_known_clients_are_taken(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert refused(of_cognito(issuer, token_use="id", aud="staffapp"))
+    assert refused(of_cognito(issuer, token_use=None))
+    assert refused(of_cognito(issuer, client_id=None))
+    assert refused(of_cognito(issuer, client_id="another"))
+    assert refused(of_cognito(issuer, iss="https://elsewhere.example"))
+    assert refused(of_cognito(issuer, exp=int(time.time()) - 1))
+    assert refused(of_cognito(issuer, **{"cognito:groups": None}))
+    # What another issuer would be believed: a role of its own and our audience.
+    assert refused(f"Bearer {issuer.token('admin', 'ann', '')}")
+    assert authorize(of_cognito(issuer, role="admin", aud=AUDIENCE))["context"]["role"] == "staff"
+    with monkeypatch.context() as half:
+        half.delenv("TANDEM_CUSTOMER_APP")
+        assert refused(of_cognito(issuer)), "half a pool is none: an audience is needed again"
+
+
+@pytest.mark.usefixtures("keys")
+def test_another_issuer_is_not_believed_what_a_pool_of_ours_would_be(issuer: Issuer) -> None:
+    assert refused(of_cognito(issuer))
+    assert refused(of_cognito(issuer, aud=AUDIENCE))
+
+
 def test_keys_are_read_once_and_guessing_key_ids_does_not_read_them_again(
     issuer: Issuer, keys: KeySet
 ) -> None:

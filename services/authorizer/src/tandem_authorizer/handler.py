@@ -13,6 +13,7 @@ from typing import Any
 import jwt
 from chalice.app import Blueprint
 
+from tandem_authorizer import cognito
 from tandem_authorizer.keys import Keys
 
 functions = Blueprint(__name__)
@@ -58,18 +59,31 @@ def verify(authorization: str) -> dict[str, Any]:
     if not isinstance(key_id, str):
         raise jwt.InvalidTokenError("the token names no key")
     key = _keys(os.environ["TANDEM_JWKS_URL"]).find(key_id)
+    apps = _apps()
     claims: dict[str, Any] = jwt.decode(
         token,
         key=key,
         # The key's own algorithm, never the one that the token asks for.
         algorithms=[key.algorithm_name],
-        audience=os.environ["TANDEM_AUDIENCE"],
+        # An access token of Cognito names its client in place of an audience.
+        audience=None if apps else os.environ["TANDEM_AUDIENCE"],
         issuer=os.environ["TANDEM_ISSUER"],
-        options={"require": ["exp", "iat", "iss", "aud", "sub"]},
+        options={
+            "require": ["exp", "iat", "iss", "sub", "client_id" if apps else "aud"],
+            "verify_aud": apps is None,
+        },
     )
+    if apps:
+        return cognito.claims_of(claims, apps)
     if not isinstance(claims.get("role"), str):
         raise jwt.InvalidTokenError("the token names no role")
     return claims
+
+
+def _apps() -> cognito.Apps | None:
+    """Return the apps of the stage's own user pool; None when tokens come from another issuer."""
+    customers, staff = os.environ.get("TANDEM_CUSTOMER_APP"), os.environ.get("TANDEM_STAFF_APP")
+    return cognito.Apps(customers, staff) if customers and staff else None
 
 
 @lru_cache(maxsize=1)
