@@ -121,7 +121,9 @@ def _refund(  # noqa: PLR0913
     draft: Draft, number: int, position: int, leg: Leg, amount: int, points: int
 ) -> Refund:
     back = draft.current
-    paid_elsewhere = leg.source is not None and draft.opened.tender(leg.source).is_overdrawn
+    source = draft.opened.tender(leg.source) if leg.source is not None else None
+    overdrawn = source is not None and source.is_overdrawn
+    why = "paid_elsewhere" if source and source.elsewhere else "order_changed"
     return Refund(
         refund_id=refund_name(back.return_id, number),
         leg=position,
@@ -129,12 +131,12 @@ def _refund(  # noqa: PLR0913
         paid=Money(amount=amount, currency=back.currency),
         points=points if leg.points is not None else None,
         reference=leg.reference,
-        # Who sees that the shop has paid it back meanwhile does not pay it again.
-        state="requires_action" if paid_elsewhere else "reserved",
-        provider=PERSON if paid_elsewhere else "",
-        reason="paid_elsewhere" if paid_elsewhere else "",
+        # Who sees that the shop has paid it back meanwhile, or took less, does not pay it again.
+        state="requires_action" if overdrawn else "reserved",
+        provider=PERSON if overdrawn else "",
+        reason=why if overdrawn else "",
         planned_at=draft.now,
-        ask_at=None if paid_elsewhere else draft.now + _SOON,
+        ask_at=None if overdrawn else draft.now + _SOON,
     )
 
 
@@ -221,6 +223,9 @@ def resulted(draft: Draft, refund_id: str, result: RefundResult) -> bool:
     """Write down what a provider says; tell whether that can be. Repeats and old news change
     nothing, but when to ask again; banks take back what they had said was paid."""
     refund = draft.current.refund(refund_id)
+    if result.provider == PERSON and refund.state != "reserved":
+        # Somebody was asked to pay it who is not set up any more; nobody else knows whether it is.
+        result = result.model_copy(update={"outcome": "unknown", "provider": refund.provider})
     outcome: RefundState = result.outcome
     if outcome == "unknown" and refund.state in _WAITING:
         outcome = refund.state
@@ -283,9 +288,6 @@ def replan(draft: Draft, refund_id: str, tender: str, reference: str | None, rea
     draft.record(
         RefundPlanned(**draft.about(), return_id=back.return_id, refunds=(again,), lines=())
     )
-    if _is_paid_at_once(draft, again):
-        _settled(draft, again, "succeeded", provider="tandem")
-        settle(draft)
 
 
 def _settled(draft: Draft, refund: Refund, state: RefundState, **said: Any) -> None:

@@ -112,8 +112,8 @@ class BookTender(Strict):
 
     @property
     def is_overdrawn(self) -> bool:
-        """Tell whether a shop has paid back what returns hold."""
-        return self.elsewhere > 0 and self.held + self.elsewhere > self.paid.amount
+        """Tell whether returns hold more than is left: a shop has paid it back, or taken less."""
+        return self.held + self.elsewhere > self.paid.amount
 
     def points_for(self, amount: int) -> int | None:
         """Return the points that the next `amount` gives back; None without points."""
