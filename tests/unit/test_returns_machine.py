@@ -52,9 +52,9 @@ LEGAL: dict[str, set[str]] = {
     "handed_over": {"inspected"} | NOT_AS_SENT | ENDS,
     "inspected": ENDS,
     "refurbish": {"restocked", "destroy"},
-    "wrong_item": {"received"},
-    "short": {"received"},
-    "empty_box": {"received"},
+    "wrong_item": {"received", "handed_over"},
+    "short": {"received", "handed_over"},
+    "empty_box": {"received", "handed_over"},
 }
 STATES: tuple[UnitState, ...] = get_args(UnitState)
 

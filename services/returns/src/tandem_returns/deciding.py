@@ -216,11 +216,13 @@ def receive(
     location_id: str | None,
     *,
     by_code: bool = False,
+    told_later: bool = False,
 ) -> None:
     """Take units in, in the condition they are in. A return that had expired is taken up again.
 
     Without any, all that is on its way has come, as it was sent. The return's code is good for one
-    time. Raises CodeAlreadyUsed, ReturnMoved, InvalidTransition and UnknownLine, and when others
+    time. `told_later`: the customer has left the counter, so nothing is paid or handed out there.
+    Raises CodeAlreadyUsed, ReturnMoved, InvalidTransition and UnknownLine, and when others
     have meanwhile what it had given up, ReturnExceedsPurchase or QuoteOutdated.
     """
     if by_code and draft.current.code_used:
@@ -236,6 +238,8 @@ def receive(
     for one in told:
         state = received_as(one.condition, over_the_counter=draft.counter is not None)
         back = _with_units(back, one.line_id, state, one.quantity)
+    if told_later:
+        draft.counter = None
     _check_claim(draft, back)
     accepted = tuple(
         LineQuantity(line_id=line_id, quantity=units - accepted_before[line_id])
@@ -332,6 +336,24 @@ def inspect(draft: Draft, findings: Sequence[InspectedUnits]) -> None:
     payouts.settle(draft)
 
 
+def drop_off(draft: Draft) -> None:
+    """Take note that it was handed in where parcels are collected for us, against its code.
+
+    Raises CodeAlreadyUsed, ReturnMoved.
+    """
+    back = draft.current
+    if back.code_used:
+        raise CodeAlreadyUsed
+    if back.status != "approved":
+        raise ReturnMoved("dropped off", back.status)
+    for line in back.lines:
+        units = line.logistics.get("awaiting", 0)
+        if units and line.decision == "approved":
+            back = _with_units(back, line.line_id, "dropped_off", units, "awaiting")
+    draft.change(ReturnUpdated, back.model_copy(update={"code_used": True}))
+    payouts.settle(draft)
+
+
 def add_parcel(
     draft: Draft, parcel: Parcel, label_url: str | None, label: LabelState | None
 ) -> None:
@@ -421,8 +443,23 @@ def _revive(draft: Draft) -> None:
 def time_passes(draft: Draft) -> None:
     """Write down what time has done: nobody has sent anything, or the money is late."""
     back = draft.current
-    if back.ship_by and back.ship_by <= draft.now and back.status == "approved":
-        expired = _decided(back, "expired", lambda line: line.decision == "approved")
-        draft.change(ReturnExpired, expired)
-        payouts.give_back_extra(draft)
+    if back.ship_by and back.ship_by <= draft.now:
+        if back.status == "approved":
+            expired = _decided(back, "expired", lambda line: line.decision == "approved")
+            draft.change(ReturnExpired, expired)
+            payouts.give_back_extra(draft)
+        else:
+            _give_up_the_rest(draft)
     payouts.tell_lateness(draft)
+
+
+def _give_up_the_rest(draft: Draft) -> None:
+    """Wait no longer for units that nobody has sent while others came: they are short. Received
+    later, they count again."""
+    back = draft.current
+    for line in back.lines:
+        if line.unsent:
+            back = _with_units(back, line.line_id, "short", line.unsent, "awaiting")
+    if back != draft.current:
+        draft.change(ReturnUpdated, back)
+        payouts.settle(draft)

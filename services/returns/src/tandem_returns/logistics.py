@@ -1,6 +1,6 @@
 """Where returned units are, and which moves are legal. A line's units may be in several places.
 
-                                   +--> wrong_item, short, empty_box --> received
+                                   +--> wrong_item, short, empty_box --> received, handed_over
     awaiting -> dropped_off -> in_transit -> arrived -> received -> inspected -> restocked,
         |                        |                         ^            ^        vendor, donate,
         +--> handed_over (store) +--> lost                 |            |        destroy, missing
@@ -66,9 +66,9 @@ TRANSITIONS: Mapping[UnitState, tuple[UnitState, ...]] = {
     "handed_over": ("inspected", "wrong_item", "short", "empty_box", *_DISPOSITIONS),
     "inspected": _DISPOSITIONS,
     "refurbish": ("restocked", "destroy"),
-    "wrong_item": ("received",),
-    "short": ("received",),
-    "empty_box": ("received",),
+    "wrong_item": ("received", "handed_over"),
+    "short": ("received", "handed_over"),
+    "empty_box": ("received", "handed_over"),
 }
 
 IN_OUR_HANDS: frozenset[UnitState] = frozenset(

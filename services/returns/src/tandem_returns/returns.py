@@ -115,6 +115,12 @@ class ReturnLine(Strict):
         return count(self.logistics, to_come) > 0
 
     @property
+    def unsent(self) -> int:
+        """Units that nobody has seen on their way, and whose money waits for that."""
+        waits = self.decision == "approved" and self.trigger != "approval"
+        return self.logistics.get("awaiting", 0) if waits else 0
+
+    @property
     def held(self) -> int:
         """Units that nobody else can ask back."""
         if self.decision not in ACTIVE:
@@ -364,9 +370,10 @@ class Return(ReturnData):
 
     @property
     def due_at(self) -> datetime | None:
-        """When time next does something to it: it expires, a refund is asked for or is late."""
+        """When time next does something to it: it, or what is left of it, expires; a refund is
+        asked for or is late."""
         instants = [one.ask_at for one in self.refunds if one.ask_at]
-        if self.ship_by and self.status == "approved":
+        if self.ship_by and any(line.unsent for line in self.lines):
             instants.append(self.ship_by)
         if self.payable and not self.late and self.refund_due_by:
             instants.append(self.refund_due_by)

@@ -401,18 +401,25 @@ def _seeds() -> list[bytes]:
 )
 def redeem_code(call: Call, body: contracts.RedeemCode) -> Answer[contracts.ReturnView]:
     """Take units in against a customer's code. The second use is refused; a till that was without
-    network tells when it took them."""
+    network tells when it took them; then nothing has been paid at its counter.
+
+    Told by an integration, of a return by drop-off, they are where parcels are collected for us.
+    """
     if body.occurred_at and body.occurred_at > call.now + _MAX_CLOCK_SKEW:
         raise invalid_field("occurred_at", "IN_THE_FUTURE", "lies more than 5 minutes ahead")
     store_id = call.principal.at_location(body.store_id)
     at = codes.judged_at(body.occurred_at, call.now)
     code = codes.verify(body.code, codes.public_keys(_seeds()), at)
-    return _changed(
-        call,
-        code.return_id,
-        lambda draft: deciding.receive(draft, body.lines, store_id, by_code=True),
-        counter=_counter(call.principal, store_id),
-    )
+    told_later = body.occurred_at is not None
+
+    def decide(draft: Draft) -> None:
+        if call.principal.role is Role.INTEGRATION and draft.current.method == "drop_off":
+            deciding.drop_off(draft)
+        else:
+            deciding.receive(draft, body.lines, store_id, by_code=True, told_later=told_later)
+
+    counter = _counter(call.principal, store_id)
+    return _changed(call, code.return_id, decide, counter=counter)
 
 
 # --- withdrawals: open to everybody ---------------------------------------------------------------
