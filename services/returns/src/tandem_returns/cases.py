@@ -47,7 +47,8 @@ class CaseLine(Strict):
     """Units of one line that somebody wants to return, and all that may still come back of it.
 
     `unit_paid` is what was paid for a unit, rounded down; None when nobody says. `amount` is what
-    the wanted units would refund, in minor units of the case's currency.
+    the wanted units would refund, in minor units of the case's currency; `amount_before` is what of
+    the line came back, or was asked back, before.
     """
 
     line_id: Reference
@@ -56,6 +57,7 @@ class CaseLine(Strict):
     quantity: Quantity
     unit_paid: Money | None
     amount: AmountMinor
+    amount_before: AmountMinor = 0
     reason: Reference
     evidence: tuple[Evidence, ...]
 

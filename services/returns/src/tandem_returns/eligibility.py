@@ -275,7 +275,7 @@ def _too_dear_to_keep(asked: _Asked) -> Iterator[Explanation]:
     bound = price_in(asked.terms.keep_below, currency)
     if bound is None:
         yield _note("terms", "METHOD_NOT_OFFERED", f"nothing is kept in {currency}")
-    elif asked.line.amount >= bound:
+    elif asked.line.amount + asked.line.amount_before >= bound:  # or it is asked for by the piece
         detail = f"only what is worth less than {Money(amount=bound, currency=currency)} is kept"
         yield _note("terms", "METHOD_NOT_OFFERED", detail)
 

@@ -95,8 +95,9 @@ Fees: TypeAlias = dict[Method, Prices]
 class Terms(Strict):
     """What holds for a line. The window counts from the delivery of its units.
 
-    `keep` needs both: to be among the methods, and a line worth less than `keep_below`. `fees` are
-    charged once per return, `restocking_percent` is of what the line refunds.
+    `keep` needs both: to be among the methods, and a line worth less than `keep_below`, with what
+    was asked back of it before. `fees` are charged once per return, `restocking_percent` is of what
+    the line refunds.
     """
 
     window_days: Window = 30

@@ -152,6 +152,7 @@ def _case_line(book: Book, wanted: WantedLine) -> CaseLine:
         quantity=wanted.quantity,
         unit_paid=Money(amount=unit, currency=book.currency) if line.paid else None,
         amount=book.amount_of(line.line_id, wanted.quantity),
+        amount_before=line.held_amount,
         reason=wanted.reason,
         evidence=book.evidence_of(line.line_id),
     )

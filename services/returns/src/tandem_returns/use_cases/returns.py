@@ -110,12 +110,19 @@ def _check_quote(quote: Quote, book: Book, payment: ExchangePayment | None, now:
         gift=quote.case.gift,
         exchange_for=quote.exchange_for,
     )
-    if as_now != quote.plan:
+    if as_now != quote.plan or _is_kept_by_the_piece(quote, book):
         raise QuoteOutdated
     due = quote.plan.due
     paid = payment.paid.amount if payment else 0
     if paid != due or (payment and payment.paid.currency != book.currency):
         raise PaymentDue(due={"amount": due, "currency": book.currency})
+
+
+def _is_kept_by_the_piece(quote: Quote, book: Book) -> bool:
+    """Tell whether more was asked back since of what is to be kept for its little worth."""
+    return quote.case.method == "keep" and any(
+        line.amount_before != book.line(line.line_id).held_amount for line in quote.case.lines
+    )
 
 
 def _request(

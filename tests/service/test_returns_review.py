@@ -1,0 +1,163 @@
+"""Money and units where it is easily paid twice, never, or to whoever asks cleverly."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tandem_core import secrets
+from tandem_core.clock import rfc3339
+from tests.service.conftest import Returns
+from tests.service.returns_service import SECRETS, euros
+from tests.service.services import client
+
+ME: dict[str, Any] = {"role": "customer", "subject": "cus_1"}
+
+
+def refunds_of(returns: Returns, return_id: str) -> list[tuple[str, str, str]]:
+    found = returns.get(return_id)["refund"]["refunds"]
+    return [(one["state"], one["provider"], one["reason"]) for one in found]
+
+
+def paid(returns: Returns) -> int:
+    return sum(int(one["amount"]) for one in returns.paid())
+
+
+def without(provider: str) -> None:
+    """Let the operator lose a provider's key."""
+    cloud = client("secretsmanager")
+    kept = json.loads(cloud.get_secret_value(SecretId=SECRETS)["SecretString"])
+    del kept[provider]
+    cloud.put_secret_value(SecretId=SECRETS, SecretString=json.dumps(kept))
+    secrets.secrets_provider.cache_clear()
+
+
+# --- paid twice -----------------------------------------------------------------------------------
+
+
+def test_what_a_provider_was_asked_for_is_not_paid_by_hand_when_its_key_is_lost(
+    returns: Returns,
+) -> None:
+    return_id = returns.opened(returns.bought())
+    returns.received(return_id)
+    returns.fault("connection_lost")
+    returns.pump()
+    assert refunds_of(returns, return_id) == [("unknown", "stripe", "connection_lost")]
+    assert paid(returns) == 5_000
+    without("stripe")
+    returns.later(hours=1)
+    returns.watch()
+    assert refunds_of(returns, return_id) == [("unknown", "stripe", "no_provider")]
+    refund_id = returns.get(return_id)["refund"]["refunds"][0]["id"]
+    by_hand = returns.command(
+        return_id, "refunds/{refund_id}/settle", {"outcome": "succeeded"}, refund_id=refund_id
+    )
+    assert (by_hand.status, by_hand.body["code"]) == (409, "INVALID_TRANSITION")
+
+
+def test_what_an_edit_has_made_cheaper_is_not_paid_without_a_look(returns: Returns) -> None:
+    card = {"type": "gift_card", "reference": "G1"}
+    order_id = returns.bought(tenders=[{**card, "paid": euros(12_500)}])
+    return_id = returns.opened(order_id, {"1": 2, "2": 1})
+    edit = {
+        "order_id": order_id,
+        "added": [{"line_id": "1", "sku": "SHOE", "quantity": 2, "paid": euros(6_000)}],
+        "tenders": [{**card, "paid": euros(8_500)}],
+    }
+    returns.hear("orders", "order.updated", edit)
+    returns.received(return_id)
+    returns.pump()
+    assert refunds_of(returns, return_id) == [("requires_action", "person", "order_changed")]
+    assert paid(returns) == 0
+
+
+def test_what_is_kept_for_its_little_worth_is_not_asked_for_by_the_piece(
+    returns: Returns,
+) -> None:
+    returns.publish(terms={"keep_below": [euros(6_000)]})
+    order_id = returns.bought()
+    beforehand = [returns.quoted(order_id, {"1": 1}, method="keep", **ME) for _ in range(2)]
+    assert returns.open(beforehand[0], **ME).status == 201
+    second = returns.open(beforehand[1], **ME)
+    assert (second.status, second.body["code"]) == (409, "QUOTE_OUTDATED")
+    (line,) = returns.quote(order_id, {"1": 1}, method="keep", **ME).body["lines"]
+    assert (line["eligible"], line["code"]) == (False, "METHOD_NOT_OFFERED")
+
+
+# --- never paid -----------------------------------------------------------------------------------
+
+
+def test_a_till_that_tells_later_has_paid_no_cash_and_handed_nothing_out(
+    returns: Returns,
+) -> None:
+    order_id = returns.bought(tenders=[{"type": "cash", "paid": euros(12_500)}])
+    cash = returns.opened(order_id, {"1": 1}, method="store")
+    swap = returns.opened(order_id, {"2": 1}, method="store", outcome="exchange")
+    at = rfc3339(returns.now)
+    returns.later(hours=5)
+    for return_id in (cash, swap):
+        told = returns.redeem(returns.code(return_id), occurred_at=at)
+        assert told.status == 201
+        assert told.body["lines"][0]["units"] == {"handed_over": 1}
+    returns.pump()
+    assert refunds_of(returns, cash) == [("requires_action", "person", "no_provider")]
+    (exchange,) = returns.events("exchange.created")
+    assert exchange["handed_over"] is False
+
+
+@pytest.mark.parametrize("outcome", ["refund", "exchange"])
+def test_what_nobody_sends_keeps_neither_the_money_of_the_rest_nor_its_units(
+    returns: Returns, outcome: str
+) -> None:
+    order_id = returns.bought()
+    return_id = returns.opened(order_id, {"1": 2}, outcome=outcome)
+    returns.received(return_id, ("1", 1, "as_new"))
+    returns.later(days=15)
+    assert returns.watch()["seen"] == 1
+    returns.pump()
+    shown = returns.get(return_id)
+    assert (shown["status"], shown["lines"][0]["units"]) == (
+        "partially_resolved",
+        {"received": 1, "short": 1},
+    )
+    assert paid(returns) == 5_000
+    # It comes after all, to a counter.
+    till: dict[str, Any] = {"role": "terminal", "subject": "store_12/till_3"}
+    returns.received(return_id, ("1", 1, "as_new"), **till)
+    returns.pump()
+    assert returns.get(return_id)["status"] == "resolved"
+    assert paid(returns) == 10_000
+    assert returns.watch()["seen"] == 0
+
+
+def test_a_parcel_with_something_that_others_have_asked_back_brings_the_rest(
+    returns: Returns,
+) -> None:
+    order_id = returns.bought()
+    both = {returns.opened(order_id, units): units for units in ({"2": 1}, {"1": 2})}
+    for return_id in both:
+        parcel = {"carrier": "ups", "tracking_number": "1Z1"}
+        assert returns.command(return_id, "parcels", parcel).status == 201
+    returns.later(days=15)
+    returns.watch()
+    first, second = sorted(both)
+    returns.opened(order_id, both[first])
+    returns.scanned(order_id, "1Z1")
+    assert returns.get(first)["status"] == "expired"
+    assert returns.get(second)["status"] == "in_progress"
+
+
+def test_no_tender_is_no_way_to_pay(returns: Returns) -> None:
+    return_id = returns.opened(returns.bought())
+    returns.received(return_id)
+    returns.fault("fail")
+    returns.pump()
+    (refund,) = returns.get(return_id)["refund"]["refunds"]
+    assert refund["state"] == "failed"
+    again = {"tender": "none", "reason": "written off"}
+    verb = "refunds/{refund_id}/replan"
+    assert returns.command(return_id, verb, again, refund_id=refund["id"]).status == 201
+    returns.pump()
+    assert returns.get(return_id)["status"] == "in_progress"
