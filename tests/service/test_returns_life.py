@@ -649,3 +649,23 @@ def test_money_that_is_late_is_told_once(returns: Returns) -> None:
     assert (measured["late"], measured["seconds"]) == (True, 2 * 3600 + 2 * 60)
     returns.later(days=3)
     assert returns.get(return_id)["time_to_refund"] == measured
+
+
+def test_a_drop_off_point_is_told_the_code_and_the_money_goes_by_what_the_policy_waits_for(
+    returns: Returns,
+) -> None:
+    by_risk = dict.fromkeys(("low", "normal", "high"), "drop_off")
+    policy = {"name": "Main", "terms": {"trigger": by_risk}}
+    put = returns.call("PUT", "/policies/{policy_id}", policy, role="admin", policy_id="main")
+    assert put.status == 200, put.body
+    returns.later(seconds=1)
+    order_id = returns.bought()
+    return_id = returns.opened(order_id, {"1": 1}, method="drop_off")
+    code = returns.call("GET", "/returns/{return_id}/code", return_id=return_id).body["code"]
+    told = returns.call("POST", "/codes/redeem", {"code": code}, role="integration")
+    assert (told.status, told.body["lines"][0]["logistics"]) == (201, "dropped_off"), told.body
+    returns.pump()
+    assert [one["amount"] for one in returns.paid()] == [5_000]
+    again = returns.call("POST", "/codes/redeem", {"code": code}, role="integration")
+    assert (again.status, again.body["code"]) == (409, "CODE_ALREADY_USED")
+    assert returns.received(return_id, role="integration")["status"] == "resolved"

@@ -50,7 +50,7 @@ class QuoteRequest(Strict):
     method: Method
     store_id: Reference | None = None
     exchange_for: Annotated[tuple[ExchangeLine, ...], Field(max_length=MAX_LINES)] = ()
-    gift: bool = False
+    gift: Annotated[bool, Field(strict=True)] = False
     override_reason: Reason | None = None
 
 
@@ -135,7 +135,9 @@ class ReturnLineView(Strict):
 
 
 class ReturnLegView(LegView):
-    state: RefundState
+    """`none`: the return ended before any of it was due."""
+
+    state: RefundState | Literal["none"]
 
 
 class RefundView(Strict):

@@ -522,6 +522,10 @@ class Store:
             IdempotencyKeyReused,
         )
 
+    def keep_creation(self, origin: Origin, created: str) -> bool:
+        """Say what a caller's key has found; return False when it has found something before."""
+        return self.table.put_new(dict(self.creation_claim(origin, created).item))
+
     # --- addresses for labels -----------------------------------------------------------------
 
     def address_claim(self, back: Return, address: Address, now: datetime) -> Claim:

@@ -148,12 +148,14 @@ def _refund(back: Return) -> contracts.ReturnRefund:
     def money(amount: int) -> Money | None:
         return None if back.gift else Money(amount=amount, currency=back.currency)
 
+    ended = back.status in ("rejected", "cancelled", "expired")
+
     def leg_view(position: int, leg: Leg) -> contracts.ReturnLegView:
         return contracts.ReturnLegView(
             tender=leg.tender,
             paid=money(leg.paid),
             points=leg.points,
-            state=back.state_of_leg(position),
+            state="none" if ended and not leg.refunded else back.state_of_leg(position),
         )
 
     return contracts.ReturnRefund(

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from tandem_core.clock import rfc3339
+from tandem_core.cursors import no_such_cursor
 from tandem_core.journal import Origin, until_written
 from tandem_core.problems import VersionConflict
 from tandem_returns.eligibility import DryRun, dry_run
@@ -92,7 +93,10 @@ def _page(
     """Return past returns, and where to go on: day by day, at most a hundred."""
     reached, _, inner = (cursor or "").partition(".")
     found: list[Return] = []
-    for day in _days(since, until):
+    days = _days(since, until)
+    if cursor and reached not in map(date.isoformat, days):
+        raise no_such_cursor()
+    for day in days:
         if day.isoformat() < reached:
             continue
         left = min(limit, 100) - len(found)

@@ -8,11 +8,14 @@ from typing import NamedTuple
 
 from tandem_core.journal import (
     Claim,
+    LostRace,
     Origin,
+    check_key_unused,
     check_replay,
     entry_of,
     until_written,
 )
+from tandem_core.logs import logger
 from tandem_core.problems import IdempotencyKeyReused, VersionConflict
 from tandem_core.table import Item
 from tandem_returns import deciding
@@ -21,7 +24,7 @@ from tandem_returns.drafts import Draft
 from tandem_returns.heard import ParcelHeard
 from tandem_returns.ids import id_within, order_of
 from tandem_returns.labels import Address
-from tandem_returns.purchases import Book
+from tandem_returns.purchases import Book, ReturnExceedsPurchase
 from tandem_returns.quotes import NotReturnable, PaymentDue, Quote, QuoteExpired, QuoteOutdated
 from tandem_returns.refund_plans import plan
 from tandem_returns.returns import Exchange, ExchangePayment, Return
@@ -70,7 +73,12 @@ def open_return(  # noqa: PLR0913  what is said when a quote is accepted
         executed, claimed = loaded.items
         _check_key(claimed, origin)
         if executed:
-            return _replayed(executed, origin)
+            replayed = _replayed(executed, origin)
+            # Another channel's key is used up by what it found.
+            if origin.key and not claimed and not store.keep_creation(origin, quote.quote_id):
+                raise LostRace
+            return replayed
+        check_key_unused(loaded.head, origin, key)
         _check_quote(quote, loaded.existing, payment, now)
         draft = Draft(loaded.existing, now)
         deciding.request(draft, _request(quote, payment, origin, address))
@@ -172,6 +180,7 @@ def change_return(  # noqa: PLR0913  a command, who gives it and where
         check(loaded.back)
         if origin.key and loaded.items[0]:
             return _replayed(loaded.items[0], origin)
+        check_key_unused(loaded.head, origin, key)
         if origin.expected_version not in (None, loaded.head.version):
             raise VersionConflict(f"The return has version {loaded.head.version}")
         draft = Draft(loaded.book, now, loaded.back, counter)
@@ -204,19 +213,24 @@ def get_return(store: Store, return_id: str) -> tuple[Return, int]:
 
 
 def follow_parcel(store: Store, parcel: ParcelHeard, origin: Origin, now: datetime) -> None:
-    """Let the returns that a parcel brings know where it is."""
+    """Let the returns that a parcel brings know where it is. One that comes after others have asked
+    for its units is left to whoever receives it."""
+
+    def decide(draft: Draft) -> None:
+        try:
+            deciding.follow(draft, parcel)
+        except (ReturnExceedsPurchase, QuoteOutdated) as refusal:
+            draft.facts.clear()
+            logger().warning(
+                "a parcel of a return that has lapsed",
+                extra={"return_id": draft.current.return_id, "why": refusal.code},
+            )
+
     for order_id in parcel.order_ids:
         for back in store.all_returns_of(order_id):
             numbers = {_plain(one.tracking_number) for one in back.parcels}
             if _plain(parcel.tracking_number) in numbers:
-                change_return(
-                    store,
-                    back.return_id,
-                    lambda draft: deciding.follow(draft, parcel),
-                    origin,
-                    now,
-                    check=lambda _back: None,
-                )
+                change_return(store, back.return_id, decide, origin, now, check=lambda _back: None)
 
 
 def _plain(tracking_number: str) -> str:
