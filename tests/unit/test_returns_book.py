@@ -11,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tandem_returns import bookkeeping, deciding
-from tandem_returns.heard import FulfillmentHeard, HandedOver, OrderCancelled, OrderUpdated
+from tandem_returns.heard import (
+    FulfillmentHeard,
+    HandedOver,
+    HeardQuantity,
+    OrderCancelled,
+    OrderUpdated,
+)
 from tandem_returns.purchases import Book, ReturnExceedsPurchase, UnknownLine
 from tandem_returns.return_facts import fact_of
 from tests.unit.returns_cases import (
@@ -292,6 +298,16 @@ def test_a_shop_that_books_what_we_have_paid_is_counted_once() -> None:
     shop_pays(shop, "r1", {}, 500)
     assert (shop.book.tender("t0").echoed, shop.book.tender("t0").elsewhere) == (500, 0)
     assert shop.book.tender("t0").room == 500
+
+
+def test_of_a_shops_refund_that_also_books_ours_the_news_alone_is_its_own() -> None:
+    shop = card_order(4, 2000)
+    shop.pay(shop.receive(shop.ask({"a": 1})))
+    told = paid_elsewhere("r1", {"a": 1}, [("card", "pi_1", 1000)])
+    told = told.model_copy(update={"booked": (HeardQuantity(line_id="a", quantity=1),)})
+    shop.hear(bookkeeping.refunded_elsewhere(shop.book, told, START))
+    one = shop.book.tender("t0")
+    assert (one.echoed, one.elsewhere, one.room) == (500, 500, 1000)
 
 
 def test_what_a_shop_pays_beyond_ours_is_its_own() -> None:
