@@ -17,7 +17,7 @@ from rich.console import Console
 from tandem_local.engine import EngineFailed
 from tools.bench.stage import PYTHON, engine
 
-SERVICES = ("loyalty", "orders")
+SERVICES = ("loyalty", "orders", "returns")
 
 
 def main() -> int:

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
+from rich.table import Table
 
 from tools.bench.meter import Cost
 from tools.bench.sizes import Wire, attribute_bytes
@@ -43,3 +44,31 @@ def sent_again(console: Console, costs: Iterable[Cost]) -> None:
     again = sum(cost.requests - len(cost.calls) for cost in costs)
     if again:
         console.print(f"The client sent {again} requests again, since the engine was slow.\n")
+
+
+def above(where: str, what: str, limit: float, values: Sequence[float]) -> list[str]:
+    """Return, in words, that some values exceed a bound; nothing when none does."""
+    beyond = [value for value in values if value > limit]
+    if not beyond:
+        return []
+    return [
+        f"{where}: {max(beyond):g} {what}, at most {limit:g} wanted;"
+        f" {len(beyond)} of {len(values)} are above"
+    ]
+
+
+def each(values: Iterable[str]) -> str:
+    """Render the values of several lengths, or the one that all of them have."""
+    listed_values = list(values)
+    return " / ".join(listed_values if len(set(listed_values)) > 1 else listed_values[:1])
+
+
+def titled(title: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("", no_wrap=True)
+    return table
+
+
+def columns(table: Table, *names: str) -> None:
+    for name in names:
+        table.add_column(name, justify="right", no_wrap=True)

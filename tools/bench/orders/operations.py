@@ -7,7 +7,7 @@ from typing import Any
 
 from tandem_orders.store import order_key, store
 from tools.bench.front import STAFF, STORE, TILL, WEB_SHOP, Caller
-from tools.bench.orders.journey import Follower, Journey
+from tools.bench.orders.journey import Journey, following
 from tools.bench.orders.providers import OneByOne, Provider
 from tools.bench.orders.retailer import Retailer, a_guest, a_member, cool, warm
 from tools.bench.samples import BARE_GET, Notebook, Sample
@@ -45,7 +45,7 @@ class Shopfloor:
 
     def pages(self) -> None:
         """Read what a customer who has ordered often is shown."""
-        customer, follower = a_member(), Follower(self.notebook)
+        customer, follower = a_member(), following(self.notebook)
         for _ in range(_PAGE):
             self.retailer.later(minutes=1)
             body = self.retailer.purchase(customer=customer)
@@ -67,7 +67,7 @@ class Shopfloor:
 
     def journey(self, provider: Provider, scans: int) -> Journey:
         """Place a member's order and send it; the parcel has been scanned so often."""
-        retailer, follower = self.retailer, Follower(self.notebook)
+        retailer, follower = self.retailer, following(self.notebook)
         number = f"1ZB{next(retailer.numbers):015d}"
         order, placed = self.notebook.taken(
             retailer.request(WEB_SHOP, "POST /orders", retailer.purchase(customer=a_member()))

@@ -8,12 +8,22 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
+from tools.bench.follower import Way
 from tools.bench.meter import Cost, total
-from tools.bench.orders.journey import EDGE, NORMALISE, STEPS, Way
+from tools.bench.orders.journey import EDGE, NORMALISE, STEPS
 from tools.bench.orders.operations import EDGE_AGAIN, EDGE_NEW
 from tools.bench.samples import BARE_GET, Sample
 from tools.bench.sizes import item_bytes, units_of_reading_one
-from tools.bench.tables import listed, sent_again, spread, write_units
+from tools.bench.tables import (
+    above,
+    columns,
+    each,
+    listed,
+    sent_again,
+    spread,
+    titled,
+    write_units,
+)
 
 WHOLE = "all of it"
 # It breaks what a history is recognised by: all of it is looked up, once. No bound is promised.
@@ -81,12 +91,12 @@ def broken_bounds(operations: Operations, scans: Sequence[Scans]) -> list[str]:
         edges[f"webhook, {_where(one)}"] = one.costs(EDGE)
         costs = one.costs(NORMALISE)
         where = f"one more scan, {_where(one)}"
-        broken += _above(where, "AWS calls", MAX_SCAN_CALLS, [len(cost.calls) for cost in costs])
+        broken += above(where, "AWS calls", MAX_SCAN_CALLS, [len(cost.calls) for cost in costs])
         units = [cost.write_units - cost.due_units for cost in costs]
-        broken += _above(where, "write units", MAX_SCAN_WRITE_UNITS, units)
+        broken += above(where, "write units", MAX_SCAN_WRITE_UNITS, units)
     for where, costs in edges.items():
-        broken += _above(where, "AWS calls", MAX_EDGE_CALLS, [len(cost.calls) for cost in costs])
-        broken += _above(where, "read units", 0, [cost.read_units for cost in costs])
+        broken += above(where, "AWS calls", MAX_EDGE_CALLS, [len(cost.calls) for cost in costs])
+        broken += above(where, "read units", 0, [cost.read_units for cost in costs])
     return broken + list(_growing(bounded))
 
 
@@ -103,16 +113,6 @@ def _growing(scans: Sequence[Scans]) -> Iterator[str]:
         for what, now, before in zip(("write", "read"), (written, read), shortest, strict=True):
             if now != before:
                 yield f"one more scan, {_where(one)}: {now:g} {what} units, {before:g} at first"
-
-
-def _above(where: str, what: str, limit: float, values: Sequence[float]) -> list[str]:
-    above = [value for value in values if value > limit]
-    if not above:
-        return []
-    return [
-        f"{where}: {max(above):g} {what}, at most {limit:g} wanted;"
-        f" {len(above)} of {len(values)} are above"
-    ]
 
 
 def _where(scans: Scans) -> str:
@@ -141,8 +141,8 @@ def show(
 
 
 def _operations(operations: Operations) -> Table:
-    table = _table("Cost of one operation")
-    _columns(table, "calls", "write units", "read units", "processor")
+    table = titled("Cost of one operation")
+    columns(table, "calls", "write units", "read units", "processor")
     for operation, samples in operations.samples.items():
         if operation == BARE_GET:
             continue
@@ -165,8 +165,8 @@ def _grouped(scans: Sequence[Scans]) -> Iterator[tuple[str, list[Scans]]]:
 
 
 def _steps(title: str, several: Sequence[Scans]) -> Table:
-    table = _table(f"{title}, after {_each(f'{one.length}' for one in several)} scans")
-    _columns(table, "runs", "calls", "write units", "read units", "processor")
+    table = titled(f"{title}, after {each(f'{one.length}' for one in several)} scans")
+    columns(table, "runs", "calls", "write units", "read units", "processor")
     for step in (*STEPS, WHOLE):
         costs = [one.costs(step) for one in several]
         times = [
@@ -175,19 +175,13 @@ def _steps(title: str, several: Sequence[Scans]) -> Table:
         ]
         table.add_row(
             step,
-            _each(str(_runs(one, step)) for one in several),
-            _each(spread(len(cost.calls) for cost in found) for found in costs),
-            _each(map(write_units, costs)),
-            _each(spread(cost.read_units for cost in found) for found in costs),
-            _each(f"{time:.1f}" for time in times),
+            each(str(_runs(one, step)) for one in several),
+            each(spread(len(cost.calls) for cost in found) for found in costs),
+            each(map(write_units, costs)),
+            each(spread(cost.read_units for cost in found) for found in costs),
+            each(f"{time:.1f}" for time in times),
         )
     return table
-
-
-def _each(values: Iterable[str]) -> str:
-    """Render the values of the lengths, or the one that all of them have."""
-    listed_values = list(values)
-    return " / ".join(listed_values if len(set(listed_values)) > 1 else listed_values[:1])
 
 
 def _runs(scans: Scans, step: str) -> int:
@@ -195,23 +189,23 @@ def _runs(scans: Scans, step: str) -> int:
 
 
 def _looks(looks: Sequence[Looks]) -> Table:
-    lengths = _each(f"{one.length}" for one in looks)
-    table = _table(f"Reads that may grow: parcels with {lengths} scans")
-    _columns(table, "calls", "read units", "processor")
+    lengths = each(f"{one.length}" for one in looks)
+    table = titled(f"Reads that may grow: parcels with {lengths} scans")
+    columns(table, "calls", "read units", "processor")
     for name in looks[0].samples:
         costs = [one.samples[name].cost for one in looks]
         table.add_row(
             name,
-            _each(str(len(cost.calls)) for cost in costs),
-            _each(f"{cost.read_units:g}" for cost in costs),
-            _each(f"{one.processor[name]:.1f}" for one in looks),
+            each(str(len(cost.calls)) for cost in costs),
+            each(f"{cost.read_units:g}" for cost in costs),
+            each(f"{one.processor[name]:.1f}" for one in looks),
         )
     return table
 
 
 def _bytes(operations: Operations, scans: Sequence[Scans]) -> Table:
-    table = _table("Bytes of what is written")
-    _columns(table, "head", "heaviest entry")
+    table = titled("Bytes of what is written")
+    columns(table, "head", "heaviest entry")
     written: dict[str, list[Cost]] = {
         name: [one.cost for one in samples] for name, samples in operations.samples.items()
     }
@@ -244,14 +238,3 @@ def _shares(operations: Operations, scans: Sequence[Scans]) -> str:
         if cost.head:
             lines.append(f"Its head: {listed(cost.head)}")
     return "\n".join(lines)
-
-
-def _table(title: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold")
-    table.add_column("", no_wrap=True)
-    return table
-
-
-def _columns(table: Table, *names: str) -> None:
-    for name in names:
-        table.add_column(name, justify="right", no_wrap=True)
