@@ -75,7 +75,10 @@ def test_till_and_scan_are_made_of_what_was_counted() -> None:
     works = model.operations(MEASURED)
     earn = MEASURED.loyalty("accumulate, till")
     line = MEASURED.scan("chronicle: a line of the timeline", changes_status=True)
-    assert works["accumulate at a till"].write_units == earn.write_units + line.write_units
+    heard = MEASURED.returns("points were earned")
+    assert works["accumulate at a till"].write_units == (
+        earn.write_units + line.write_units + heard.write_units
+    )
     whole = MEASURED.scan("all of it", changes_status=True)
     scan = works["scan, status changes"]
     assert (scan.calls, scan.write_units, scan.read_units) == (
@@ -85,6 +88,25 @@ def test_till_and_scan_are_made_of_what_was_counted() -> None:
     )
     # Each run is the request's own, the relay's for an event, or one for a message.
     assert whole.runs == 1 + scan.events + scan.messages
+
+
+def test_a_return_is_what_was_counted_and_what_others_make_of_it() -> None:
+    row = MEASURED.whole_return()
+    work = model.operations(MEASURED)[model.RETURN]
+    # Each run is a request's, the relay's for an event, or one for a message of its own.
+    assert row.runs == 4 + model.RETURN_EVENTS + 2
+    assert work.api_requests == 4
+    line = MEASURED.scan("chronicle: a line of the timeline", changes_status=True)
+    message = MEASURED.scan("notify: one message", changes_status=True)
+    reversed_points = MEASURED.loyalty("order reversal by event")
+    order = MEASURED.orders("move a fulfilment or a pickup")
+    assert work.write_units == pytest.approx(
+        row.write_units
+        + 9 * line.write_units
+        + 3 * message.write_units
+        + reversed_points.write_units
+        + 2 * order.write_units
+    )
 
 
 @pytest.mark.parametrize("prices", REGIONS, ids=lambda prices: prices.region)

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.unit.test_cost import same
+from tools.bench.stage import resources
 from tools.cost import model
 from tools.cost.measured import Benchmarks
-from tools.cost.scale import Load, tables
+from tools.cost.scale import REFUNDS_AT_ONCE, Load, tables
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "scale.md").read_text()
@@ -32,6 +33,8 @@ def test_numbers_in_the_text_are_those_of_the_tables() -> None:
     }
     for row, columns in (
         ("write units, orders", (1, 2)),
+        ("write units, returns", (1, 2)),
+        ("refunds asked for", (1, 2)),
         ("events on the bus", (2,)),
         ("functions at work at once", (1, 2)),
         ("API requests", (2,)),
@@ -40,11 +43,19 @@ def test_numbers_in_the_text_are_those_of_the_tables() -> None:
             assert rows[row][column] in text, row
 
 
-def test_each_operation_is_counted_in_one_table_or_the_other() -> None:
+def test_so_many_refunds_are_asked_for_at_once_as_the_template_says() -> None:
+    mapping = resources("returns")["RefundMapping"]["Properties"]
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": REFUNDS_AT_ONCE}
+    assert mapping["BatchSize"] == 1
+
+
+def test_each_operation_is_counted_in_one_table_or_another() -> None:
     load = Load(MEASURED)
     works = model.operations(MEASURED)
     assert load.loyalty_writes > 0
     assert load.orders_writes > 0
-    # What is not loyalty's is a line of the timeline.
+    assert load.returns_writes > load.book_writes * load.refunds
+    # What is neither loyalty's nor returns' is a line of the timeline.
     till = MEASURED.loyalty("accumulate, till").write_units
-    assert works["accumulate at a till"].write_units - till == pytest.approx(1)
+    heard = MEASURED.returns("points were earned").write_units
+    assert works["accumulate at a till"].write_units - till - heard == pytest.approx(1)

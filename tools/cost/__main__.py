@@ -78,6 +78,13 @@ def _by_operation(measured: Benchmarks) -> Iterator[str]:
         "or an aggregator push, who may have a price of their own; sending the customer's message",
         "is in neither.",
     )
+    returned = sum(model.parts(works[model.RETURN], US_EAST_1).values()) / model.MILLION
+    yield from _text(
+        f"A return costs {returned:.5f} dollars: three requests and the webhook of who pays, six",
+        "lines of the timeline, three messages to the customer, the points that are taken back.",
+        "What returns hears of every order and of every purchase at a till is in theirs. What a",
+        "payment provider or a seller of labels takes is in neither.",
+    )
 
 
 def _fixed(counts: dict[str, int]) -> Iterator[str]:
@@ -103,9 +110,9 @@ def _limits() -> Iterator[str]:
     yield ""
     yield "## What is assumed"
     yield from _text(
-        "Calls, units and the runs of a scan are counted. Which events and messages follow a",
-        "till's purchase, a redemption and an order is written down in `tools/cost/model.py`, and",
-        "what hears an event to no effect is taken as one read. Assumed, since only AWS could",
+        "Calls, units and the runs of a scan and of a return are counted. Which events and",
+        "messages follow elsewhere is written down in `tools/cost/model.py`, and what hears an",
+        "event to no effect is taken as one read. Assumed, since only AWS could",
         f"tell: {model.CALL_MS:g} ms for a call, {model.BARE_READ_MS:g} ms of processor for what",
         f"the benchmarks call a bare read, {model.MEMORY_GB:g} GB of memory on arm64,",
         f"{model.LOG_BYTES_PER_INVOCATION:,} bytes of log for an invocation, a token that is",

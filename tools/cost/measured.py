@@ -43,6 +43,16 @@ class Benchmarks:
         _, calls, written, read, processor = self._row(operation, 5)
         return Row(_usual(calls), _usual(written), _usual(read), _usual(processor))
 
+    def returns(self, operation: str) -> Row:
+        """Read it as those of orders are written."""
+        return self.orders(operation)
+
+    def whole_return(self) -> Row:
+        """Read `all of a return | runs | calls | write units | read units | processor`."""
+        _, runs, calls, written, read, processor = self._row("all of a return", 6)
+        values = (_usual(cell) for cell in (calls, written, read, processor, runs))
+        return Row(*values)
+
     def scan(self, step: str, *, changes_status: bool) -> Row:
         """Read `step | runs | calls | write units | read units | processor ...`."""
         width = 6 if changes_status else 7

@@ -118,6 +118,9 @@ def operations(measured: Benchmarks) -> dict[str, Work]:
     pending = measured.loyalty("accumulate, web, pending")
     created = measured.orders("create fulfilment with a parcel")
     scans = {changes: _scan(measured, changes) for changes in (False, True)}
+    book = consumed(measured.returns("open a book of 3 lines")) + published(1)
+    arrived = consumed(measured.returns("units have arrived")) + published(1)
+    counted = consumed(measured.returns("points were earned")) + published(1)
     order = (
         request(placed)
         + published(1)
@@ -126,25 +129,38 @@ def operations(measured: Benchmarks) -> dict[str, Work]:
         + told
         + consumed(pending)
         + earned
+        + book
+        # That pending points are earned now is nothing new to its book.
+        + counted
+        + consumed(heard)
     )
     shipped = request(created) + (published(1) + consumed(looked) + consumed(one_line)) * 3
     return {
-        "accumulate at a till": request(earn) + earned,
+        "accumulate at a till": request(earn) + earned + counted,
         "redemption: authorize, capture": request(hold)
         + request(capture)
         + published(2)
         + consumed(one_line) * 2
-        + consumed(lapse),
+        + consumed(lapse)
+        + consumed(measured.returns("points were redeemed")),
         "scan, status stays": scans[False],
         "scan, status changes": scans[True],
         "order of 3 lines, web, member": order,
-        PARCEL: shipped + scans[False] * QUIET_SCANS + scans[True] * TELLING_SCANS,
+        PARCEL: shipped
+        + consumed(heard) * 2
+        + arrived
+        + scans[False] * QUIET_SCANS
+        + scans[True] * TELLING_SCANS,
+        RETURN: _returned(measured, told, one_line),
     }
 
 
 QUIET_SCANS = 8
 TELLING_SCANS = 4
 PARCEL = f"parcel: fulfilment and {QUIET_SCANS + TELLING_SCANS} scans"
+RETURN = "return of a unit, quote to money"
+# Quote, open, receive, and the provider's webhook; two of what follows wait in queues of returns.
+_RETURN_REQUESTS, _RETURN_MESSAGES, RETURN_EVENTS = 4, 2, 8
 
 
 def _scan(measured: Benchmarks, changes_status: bool) -> Work:
@@ -153,6 +169,20 @@ def _scan(measured: Benchmarks, changes_status: bool) -> Work:
     events = 3 if changes_status else 2
     messages = 5 if changes_status else 4
     return _run(row, api_requests=1, messages=messages) + Work(events=events)
+
+
+def _returned(measured: Benchmarks, told: Work, line: Row) -> Work:
+    """Return a return from its quote to its money: the benchmark has run what returns does itself.
+
+    The timeline gets five lines and the customer three messages; the order counts what came and
+    what was paid for; loyalty takes back what it had earned.
+    """
+    own = _run(
+        measured.whole_return(), api_requests=_RETURN_REQUESTS, messages=_RETURN_MESSAGES
+    ) + Work(events=RETURN_EVENTS, invocations=(_RETURN_REQUESTS - 1) / REQUESTS_PER_AUTHORIZATION)
+    counted = consumed(measured.orders("move a fulfilment or a pickup")) + published(1)
+    taken_back = consumed(measured.loyalty("order reversal by event")) + published(1)
+    return own + consumed(line) * 6 + told * 3 + counted * 2 + taken_back
 
 
 def fixed_month(
