@@ -104,15 +104,13 @@ def _tenders(
     number = 1 + max((int(one.id[1:]) for one in known), default=-1)
     tenders = []
     for one in told:
-        same = (
-            each
-            for each in left.values()
-            if (each.type, each.reference) == (one.type, one.reference)
-        )
-        before = next(same, None)
+        # A payment may be told before the name that its provider gives it.
+        names = {(one.type, one.reference): 0, (one.type, None): 1}
+        same = [each for each in left.values() if (each.type, each.reference) in names]
+        before = min(same, key=lambda each: names[(each.type, each.reference)], default=None)
         if before:
             del left[before.id]
-            tenders.append(before.model_copy(update={"paid": one.paid}))
+            tenders.append(before.model_copy(update={"paid": one.paid, "reference": one.reference}))
         else:
             name = f"t{number}"
             number += 1

@@ -274,6 +274,7 @@ _HANDLERS: Mapping[str, Callable[[Store, Envelope, datetime], None]] = {
             "fulfillment.returned",
             "pickup.created",
             "pickup.collected",
+            "pickup.updated",
         ),
         on_fulfillment,
     ),

@@ -246,7 +246,8 @@ def receive(
         for line_id, units in _accepted(back).items()
         if units > accepted_before[line_id]
     )
-    draft.change(ReturnReceived, back, received=told, accepted=accepted, location_id=location_id)
+    back = back.model_copy(update={"location_id": location_id})
+    draft.change(ReturnReceived, back, received=told, accepted=accepted)
     payouts.settle(draft)
 
 
@@ -330,7 +331,7 @@ def inspect(draft: Draft, findings: Sequence[InspectedUnits]) -> None:
                 line_id=one.line_id,
                 sku=line.sku,
                 quantity=one.quantity,
-                store_id=back.store_id,
+                store_id=back.location_id,
             )
         )
     payouts.settle(draft)

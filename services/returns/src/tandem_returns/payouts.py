@@ -20,7 +20,7 @@ from tandem_core.problems import Conflict
 from tandem_returns.drafts import Draft
 from tandem_returns.ids import refund_id as refund_name
 from tandem_returns.payments import RefundResult
-from tandem_returns.purchases import LineQuantity
+from tandem_returns.purchases import BookTender, LineQuantity
 from tandem_returns.return_facts import (
     ExchangeCreated,
     ExchangedLine,
@@ -130,7 +130,7 @@ def _refund(  # noqa: PLR0913
         tender=leg.tender,
         paid=Money(amount=amount, currency=back.currency),
         points=points if leg.points is not None else None,
-        reference=leg.reference,
+        reference=leg.reference or _told_since(source, leg),
         # Who sees that the shop has paid it back meanwhile, or took less, does not pay it again.
         state="requires_action" if overdrawn else "reserved",
         provider=PERSON if overdrawn else "",
@@ -138,6 +138,11 @@ def _refund(  # noqa: PLR0913
         planned_at=draft.now,
         ask_at=None if overdrawn else draft.now + _SOON,
     )
+
+
+def _told_since(source: BookTender | None, leg: Leg) -> str | None:
+    """Return the card payment's name, where the shop has told it after the quote."""
+    return source.reference if source and source.type == leg.tender == "card" else None
 
 
 def _is_paid_at_once(draft: Draft, refund: Refund) -> bool:

@@ -166,7 +166,6 @@ class ReturnReceived(ReturnFact):
 
     received: tuple[ReceivedUnits, ...]
     accepted: tuple[LineQuantity, ...]
-    location_id: Reference | None = None
 
 
 class InspectedUnits(Strict):

@@ -227,7 +227,7 @@ class LabelState(Strict):
 
 class ReturnData(Strict):
     """What is kept of a return. `channel` is where the order was placed, `begun_in` where its
-    return was begun."""
+    return was begun, `location_id` where units of it were taken in last, if that has a name."""
 
     return_id: str
     order_id: str
@@ -241,6 +241,7 @@ class ReturnData(Strict):
     bonus_percent: int = 0
     method: Method
     store_id: Reference | None = None
+    location_id: Reference | None = None
     policy: str
     risk: Risk
     lines: tuple[ReturnLine, ...]
