@@ -10,7 +10,7 @@ import pytest
 from tandem_core import secrets
 from tandem_core.clock import rfc3339
 from tests.service.conftest import Returns
-from tests.service.returns_service import SECRETS, euros
+from tests.service.returns_service import SECRETS, euros, quantities
 from tests.service.services import client
 
 ME: dict[str, Any] = {"role": "customer", "subject": "cus_1"}
@@ -161,3 +161,70 @@ def test_no_tender_is_no_way_to_pay(returns: Returns) -> None:
     assert returns.command(return_id, verb, again, refund_id=refund["id"]).status == 201
     returns.pump()
     assert returns.get(return_id)["status"] == "in_progress"
+
+
+def test_a_payment_that_gets_its_name_after_the_quote_is_refunded_by_it(returns: Returns) -> None:
+    card: dict[str, Any] = {"type": "card", "paid": euros(12_500)}
+    order_id = returns.bought(tenders=[card])
+    return_id = returns.opened(order_id)
+    named = {"order_id": order_id, "tenders": [{**card, "reference": "pi_9"}]}
+    returns.hear("orders", "order.updated", named)
+    returns.received(return_id)
+    returns.pump()
+    (refund,) = returns.paid()
+    assert (refund["reference"], refund["amount"]) == ("pi_9", 5_000)
+
+
+# --- where it is ----------------------------------------------------------------------------------
+
+
+def test_units_are_restocked_where_they_were_taken_in(returns: Returns) -> None:
+    """Begun in the app, or at another store: that is not where the shelf is."""
+    till: dict[str, Any] = {"role": "terminal", "subject": "store_12/till_3"}
+    return_id = returns.opened(returns.bought(), store_id="store_7")
+    returns.received(return_id, **till)
+    returns.inspected(return_id, ("1", 1, "restocked"))
+    returns.pump()
+    (restocked,) = returns.events("item.restocked")
+    assert restocked["store_id"] == "store_12"
+
+
+def test_a_pickup_that_is_told_right_is_what_may_come_back(returns: Returns) -> None:
+    order_id = returns.ordered()
+    told = {"fulfillment_type": "pickup", "state": "collected", "previous_state": "collected"}
+    at = rfc3339(returns.now)
+    picked_up = {
+        "order_id": order_id,
+        "fulfillment_id": "ful_1",
+        "lines": quantities({"1": 1}),
+        "delivered_at": at,
+        "occurred_at": at,
+        **told,
+    }
+    returns.hear("orders", "pickup.collected", {**picked_up, "previous_state": "ready"})
+    returns.hear("orders", "pickup.updated", {**picked_up, "lines": quantities({"1": 2})})
+    assert returns.quote(order_id, {"1": 2}).body["lines"][0]["eligible"] is True
+
+
+# --- whose it is ----------------------------------------------------------------------------------
+
+
+def test_who_is_erased_is_forgotten_by_their_withdrawal(returns: Returns) -> None:
+    order_id = returns.bought()
+    declaration = {
+        "order_reference": "1001",
+        "name": "Amy Aronson",
+        "email": "amy@example.com",
+        "statement": "I, Amy, withdraw.",
+    }
+    declared = returns.call("POST", "/withdrawals", declaration, role=None)
+    confirm = {"role": None, "withdrawal_id": declared.body["id"]}
+    route = "/withdrawals/{withdrawal_id}/confirm"
+    before = returns.call("POST", route, {}, **confirm).body["receipt"]
+    returns.pump()
+    for _ in range(2):
+        returns.hear("orders", "order.erased", {"order_id": order_id}, event_id="evt_erased")
+    after = returns.call("POST", route, {}, **confirm).body["receipt"]
+    assert "amy" not in json.dumps(after).lower()
+    assert after["submitted_at"] == before["submitted_at"]
+    assert not any(entry.private for entry in returns.entries(declared.body["id"]))

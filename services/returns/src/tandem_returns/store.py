@@ -38,6 +38,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
@@ -631,6 +632,14 @@ class Store:
         (item,) = self.table.get(withdrawal_key(withdrawal_id))
         head = head_of(withdrawal_key(withdrawal_id), withdrawal_id, item)
         return head, Withdrawal.model_validate_json(head.state) if head.version else None
+
+    def forget_declarer(self, withdrawal_id: str) -> None:
+        """Remove who declared a withdrawal; what was declared and when stays. Raises LostRace."""
+        head, known = self.load_withdrawal(withdrawal_id)
+        if known:
+            impersonal = known.impersonal.model_dump_json(exclude_defaults=True)
+            self.journal.reindex(replace(head, state=impersonal), head.indexes)
+            self.journal.erase_private(self._entries(head.key.pk))
 
     def append_withdrawal(
         self,

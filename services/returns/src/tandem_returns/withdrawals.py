@@ -115,6 +115,12 @@ class Withdrawal(Strict):
     def confirm_by(self) -> datetime:
         return self.declared_at + CONFIRM_WITHIN
 
+    @property
+    def impersonal(self) -> Withdrawal:
+        """The withdrawal without who declared it: what was withdrawn from, and when."""
+        nobody = dict.fromkeys(WithdrawalFact.private)
+        return self.model_copy(update={"declaration": self.declaration.model_copy(update=nobody)})
+
 
 class Receipt(Strict):
     """The acknowledgement (Art. 11a(4)): what was declared, and date and time of its submission, in

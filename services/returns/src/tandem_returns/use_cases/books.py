@@ -107,12 +107,14 @@ def _redeem(  # noqa: PLR0913
 
 
 def erase(store: Store, order_id: str, event_id: str, origin: Origin, now: datetime) -> None:
-    """Forget by whom an order could be found, and where its labels were to go from."""
+    """Forget by whom an order could be found, whence its labels were to go, and who withdrew."""
     store.forget_contacts(store.load_book(order_id).existing)
     hear(store, order_id, event_id, lambda book: bookkeeping.erased(book, now), origin, now)
     for back in store.all_returns_of(order_id):
         store.forget_address(back)
         store.forget_label(back)
+        if back.withdrawal_id:
+            store.forget_declarer(back.withdrawal_id)
     store.journal.erase_private(store.entries(order_id))
 
 
