@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -259,12 +259,19 @@ class Returns(Service[Store]):
     # --- providers ----------------------------------------------------------------------------
 
     def says(
-        self, source: str, body: Any, *, message_id: str | None = None, **options: Any
+        self,
+        source: str,
+        body: Any,
+        *,
+        message_id: str | None = None,
+        signed_before: timedelta = timedelta(),
+        **options: Any,
     ) -> Reply:
         """Send a provider's message, signed as the provider does it."""
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         name = message_id or f"msg_{next(self.keys)}"
-        headers = signed(source, name, raw, webhook_keys(source), int(self.now.timestamp()))
+        at = int((self.now - signed_before).timestamp())
+        headers = signed(source, name, raw, webhook_keys(source), at)
         headers |= options.pop("headers", {})
         return self.call(
             "POST",
