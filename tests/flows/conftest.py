@@ -88,6 +88,16 @@ class Caller:
         said = {**(headers or {}), **signature(sender, body, f"{self.base_url}{path}")}
         return self.call("POST", path, body=body, key="", headers=said)
 
+    def sandbox(self, method: str, path: str, body: Any = None) -> Any:
+        """Ask the payment providers of this machine what they have done, or make them misbehave."""
+        request = urllib.request.Request(  # noqa: S310  loopback
+            f"{self.call('GET', '/health').body['sandbox']}/sandbox{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            method=method,
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  loopback
+            return json.loads(answer.read() or b"null")
+
     @staticmethod
     def wait_until(look: Callable[[], T], seconds: float = 20.0) -> T:
         """Look again and again until what is seen is true, and return it; fail at the deadline."""
@@ -165,17 +175,6 @@ class Cloud(Caller):
     def listen(self, pattern: Mapping[str, Any]) -> Ear:
         """Hear the events of a pattern from now on."""
         return Ear(self, pattern)
-
-    def sandbox(self, method: str, path: str, body: Any = None) -> Any:
-        """Ask the payment providers of this machine what they have done, or make them misbehave."""
-        assert self._running, "the cloud is stopped"
-        request = urllib.request.Request(  # noqa: S310  loopback
-            f"{self._running.sandbox.url}/sandbox{path}",
-            data=None if body is None else json.dumps(body).encode(),
-            method=method,
-        )
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  loopback
-            return json.loads(answer.read() or b"null")
 
     def kill(self, function: str) -> None:
         """Let the processes of a function vanish in the middle of what they do."""

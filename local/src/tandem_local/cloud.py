@@ -99,8 +99,9 @@ class LocalCloud:
             raise NotBuilt(f"Nothing is built in {build}; run `make build` first.")
         self.paths.logs.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(self.paths.data / "lock")
+        about = {"stage": STAGE}
         try:
-            self.gateway = Gateway(port, Issuer(self.paths.data).jwks(), {"stage": STAGE})
+            self.gateway = Gateway(port, Issuer(self.paths.data).jwks(), about)
         except OSError:
             self._lock.close()
             raise
@@ -108,6 +109,8 @@ class LocalCloud:
         self._lock.write(f"{self.base_url}, process {os.getpid()}")
         self._lock.flush()
         self.sandbox = Sandbox(self.paths.data, self.base_url, webhook_secrets(KEYS, os.environ))
+        # So that whoever knows us finds who pays.
+        about["sandbox"] = self.sandbox.url
         self._engine = Engine(engine_python, self.paths.data, self._log("engine"))
         self._functions: dict[str, Function] = {}
         self._running: list[StreamMapping | QueueMapping | Scheduler] = []
