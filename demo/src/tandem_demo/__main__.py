@@ -1,4 +1,4 @@
-"""`python -m tandem_demo`: follow two orders, replay a sample of shop data, compare every balance.
+"""`python -m tandem_demo`: follow two orders and a return, replay shop data, compare every balance.
 
 Exit status: 0 all is as it should be, 1 something is not, 2 it could not run, 130 interrupted.
 """
@@ -20,6 +20,7 @@ from rich.console import Console
 
 from tandem_demo import report
 from tandem_demo.client import Client, Refused
+from tandem_demo.comeback import Comeback
 from tandem_demo.dataset import LAST_DAY, read_sample
 from tandem_demo.journeys import Journey
 from tandem_demo.reconciliation import reconcile
@@ -34,7 +35,7 @@ from tandem_demo.replay import (
     tills,
 )
 from tandem_demo.story import Calendar, Member, sample_name, tell
-from tandem_demo.system import NoSystem, running_system
+from tandem_demo.system import NoSystem, running_system, sandbox_of
 from tandem_demo.tokens import local_tokens
 
 _FAILED, _CANNOT_RUN, _INTERRUPTED = 1, 2, 130
@@ -50,6 +51,8 @@ def main() -> int:
             pool = urllib3.PoolManager(maxsize=options.threads, block=True)
             tokens = local_tokens(options.data)
             agrees = follow(console, Client(options.base_url, tokens, pool), options.base_url)
+            provider = Client(sandbox_of(options.base_url), tokens, pool)
+            agrees &= come_back(console, Client(options.base_url, tokens, pool), provider)
             client = Client(options.base_url, tokens, pool)
             agrees &= run(console, client, options.households, options.baskets, options.threads)
     except KeyboardInterrupt:
@@ -65,6 +68,12 @@ def follow(console: Console, client: Client, base_url: str) -> bool:
     """Tell two orders of one customer. Returns whether everybody saw what they should."""
     told = Journey(client, base_url, token_hex(4)).tell()
     return report.show_journeys(console, told)
+
+
+def come_back(console: Console, client: Client, provider: Client) -> bool:
+    """Tell how all that another customer bought comes back. Returns whether it all adds up."""
+    comeback = Comeback(client, provider, token_hex(4))
+    return report.show_comeback(console, comeback.tell(), comeback.turns)
 
 
 def run(console: Console, client: Client, households: int, baskets: int, threads: int) -> bool:

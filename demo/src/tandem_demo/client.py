@@ -101,6 +101,12 @@ class Client:
         self.meter.wrote(replayed=reply.replayed)
         return reply
 
+    def put(self, operation: str, path: str, caller: Caller, body: dict[str, Any]) -> Reply:
+        """Say what is to hold; said again it changes nothing."""
+        content = json.dumps(body, separators=(",", ":")).encode()
+        headers = {"Content-Type": "application/json"}
+        return self._ask(operation, "PUT", path, caller, headers, content)
+
     def get(self, operation: str, path: str, caller: Caller | None, **query: str) -> Reply:
         """Read; without a caller what is open to everybody."""
         target = f"{path}?{urlencode(query)}" if query else path

@@ -125,7 +125,7 @@ class Journey:
         self._hear("easypost", number, hub, Scan("in transit", self._moment(), "Potsdam"))
         self.told.check(
             "the parcel has five scans, each once, and the stray one stands aside",
-            _heard(lambda: self._superseded(number) == [False] * 4 + [True]),
+            heard(lambda: self._superseded(number) == [False] * 4 + [True]),
         )
         see("EasyPost repeats itself, and adds a stray scan", "completed", "delivered", 4)
         public = self.client.get("tracking link", f"{_ORDERS}/tracking/{token}", None).body
@@ -256,7 +256,7 @@ class Journey:
             links[:] = [public["status"] + (f", scans: {known}" if known else "")]
             return known == scans and set(seen.values()) == {(order_status, parcel)}
 
-        self.told.check(f"{step}: {order_status}, {parcel}, {scans} scans", _heard(is_seen))
+        self.told.check(f"{step}: {order_status}, {parcel}, {scans} scans", heard(is_seen))
         return Sight(step, _said(seen["app"]), _said(seen["till"]), links[0])
 
     def _sight_of_pickup(
@@ -276,7 +276,7 @@ class Journey:
             seen["link"] = (public["status"], public["fulfillments"][0]["state"])
             return set(seen.values()) == {(order_status, state)}
 
-        self.told.check(f"{step}: {order_status}, {state}", _heard(is_seen))
+        self.told.check(f"{step}: {order_status}, {state}", heard(is_seen))
         code = f", code {mine['pickup_code']}" if mine["pickup_code"] else ""
         sight = Sight(step, _said(seen["app"]) + code, _said(seen["till"]), _said(seen["link"]))
         return sight, mine
@@ -302,7 +302,7 @@ class Journey:
             kinds = [entry["type"] for entry in read["en"]]
             return all(kinds.count(kind) == count for kind, count in wanted.items())
 
-        self.told.check("the timeline tells both orders, once", _heard(is_complete))
+        self.told.check("the timeline tells both orders, once", heard(is_complete))
         english, german = read["en"], read["de"]
         self.told.check(
             "both languages tell the same",
@@ -319,7 +319,7 @@ class Journey:
         ]
 
 
-def _heard(look: Callable[[], bool]) -> bool:
+def heard(look: Callable[[], bool]) -> bool:
     """Look until it is seen: what is told over the bus takes a moment. False after the deadline."""
     deadline = time.monotonic() + _SECONDS_TO_HEAR
     while not look():

@@ -19,6 +19,7 @@ from rich.progress import (
 from rich.table import Table
 
 from tandem_demo.client import Meter
+from tandem_demo.comeback import Turn
 from tandem_demo.journeys import Sight, Told
 from tandem_demo.reconciliation import Finding
 from tandem_demo.replay import Account
@@ -135,6 +136,35 @@ def show_journeys(console: Console, told: Told) -> bool:
         table.add_row(line.at, line.channel, line.english, line.german)
     console.print(table)
     console.print(f"the link to the parcel, for everybody, while the system runs:\n{told.link}")
+    return _show_checks(console, told)
+
+
+def show_comeback(console: Console, told: Told, turns: Sequence[Turn]) -> bool:
+    """Print what each step of the return comes to. Returns whether points and money add up."""
+    console.print(f"Bea ({told.customer_id}) buys online and in store, and brings everything back.")
+    console.print(
+        "Right of each number is what the demo's own books say; paid is by the provider's."
+    )
+    table = Table("And back", "points", "books", "paid", "books")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for turn in turns:
+        sides = [(_points(side.points), _money(side.paid_back_minor)) for side in turn[1:]]
+        (points, paid), (own_points, own_paid) = sides
+        table.add_row(turn.step, points, own_points, paid, own_paid)
+    console.print(table)
+    return _show_checks(console, told)
+
+
+def _points(points: int) -> str:
+    return f"{points:,}" if points >= 0 else f"{-points:,} owed"
+
+
+def _money(minor: int) -> str:
+    return f"{minor // 100:,}.{minor % 100:02d}"
+
+
+def _show_checks(console: Console, told: Told) -> bool:
     colour = "red" if told.wrong else "green"
     console.print(f"[{colour}]checks: {told.checks}, failed: {len(told.wrong)}[/]")
     for expectation in told.wrong:

@@ -63,11 +63,23 @@ def running_system(base_url: str, data: Path) -> Iterator[bool]:
             _stop(child)
 
 
+def sandbox_of(base_url: str) -> str:
+    """Return the address of what plays the payment providers. Raises NoSystem."""
+    url = _health(base_url, "sandbox")
+    if not url:
+        raise NoSystem(f"{base_url} names no sandbox; the demo pays back nobody's real money")
+    return url
+
+
 def _status(base_url: str) -> str:
     """Return what the system says of itself, "ok" once it is ready, or "" if nobody answers."""
+    return _health(base_url, "status")
+
+
+def _health(base_url: str, member: str) -> str:
     try:
         answer = urllib3.request("GET", f"{base_url}/health", timeout=5.0, retries=False)
-        return str(json.loads(answer.data)["status"])
+        return str(json.loads(answer.data)[member])
     except (urllib3.exceptions.HTTPError, ValueError, LookupError, TypeError):
         return ""
 
