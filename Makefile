@@ -90,6 +90,10 @@ put-back: .venv/run ## what the restored table has and the one in use lacks: STA
 rotate: .venv/run ## a new secret, read from standard input: STAGE= SERVICE= SENDER= [DROP=1]
 	@$(tandem) rotate --service '$(SERVICE)' --sender '$(SENDER)' $(if $(DROP),--drop)
 
+.PHONY: caller
+caller: .venv/run ## a till or an integration of the user pool: STAGE= ROLE=terminal STORE= NAME=
+	@$(tandem) caller --role '$(ROLE)' --store '$(STORE)' --name '$(NAME)'
+
 .PHONY: test
 test: .venv/dev .venv-engine/engine build ## every suite; one of them: make test TESTS=tests/unit
 ifeq ($(TESTS),tests)

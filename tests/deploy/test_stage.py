@@ -235,11 +235,17 @@ def test_destroy_refuses_while_tables_hold_data_and_keeps_them_when_told(
 
 
 def test_a_deployment_names_what_the_stages_file_lacks_and_what_nobody_asked_for(
-    tandem: Command, built: Path, tmp_path: Path, clients: Clients
+    tandem: Command, built: Path, tmp_path: Path, clients: Clients, change: Change
 ) -> None:
+    def demanding(template: Any) -> None:
+        del template["Parameters"]["JwksUrl"]["Default"]
+
     file = tmp_path / "stage.json"
+    file.write_text('{"TokenIssuer": "https://x", "ArchiveDays": "0"}')
+    done = tandem("deploy", "--stage", "faulty", "--build", str(change("platform", demanding)))
+    assert done.code == 1
+    assert "JwksUrl: Where another issuer publishes its keys" in done.refused
     for written, said in (
-        ('{"JwksUrl": "https://x", "ArchiveDays": "0"}', "TokenIssuer: The `iss` of the tokens"),
         ('{"TokenIsuer": "https://x"}', "No template has a parameter TokenIsuer"),
         ('{"ArchiveDays": 0}', "has to be an object of texts"),
         ("{", "is no JSON"),

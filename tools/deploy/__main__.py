@@ -11,7 +11,7 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tandem_local.deployment import read_packages
-from tools.deploy import repairs, stage
+from tools.deploy import callers, repairs, stage
 from tools.deploy.smoke import smoke
 from tools.deploy.target import Refused, Target, stage_parameters
 
@@ -32,6 +32,9 @@ def main() -> int:
     )
     parser.add_argument("--sender", default="")
     parser.add_argument("--drop", action="store_true", help="drop the older secrets")
+    parser.add_argument("--role", default="", help="of a caller without a person")
+    parser.add_argument("--store", default="")
+    parser.add_argument("--name", default="")
     asked = parser.parse_args()
     try:
         target = Target(asked.stage, stage.region(asked.region))
@@ -105,6 +108,11 @@ def _rotate(target: Target, asked: argparse.Namespace) -> int:
     return 0
 
 
+def _caller(target: Target, asked: argparse.Namespace) -> int:
+    callers.add(target, asked.role, asked.store, asked.name, _say)
+    return 0
+
+
 def _service(target: Target, asked: argparse.Namespace) -> str:
     if not asked.service:
         raise Refused(f"Say of which service: SERVICE= one of {', '.join(target.deployed())}")
@@ -121,6 +129,7 @@ _COMMANDS: dict[str, Callable[[Target, argparse.Namespace], int]] = {
     "restore": _restore,
     "put-back": _put_back,
     "rotate": _rotate,
+    "caller": _caller,
 }
 
 

@@ -1,6 +1,6 @@
 """Change sets: shown, executed resource by resource, and explained when they fail.
 
-A change that would replace or drop a table or a secret is never executed.
+A change that would replace or drop a table, a secret or a user pool is never executed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ from tandem_local.deployment import Package, describe, upload
 from tools.deploy.target import Refused, Say, Target, code_of, pauses
 
 # The types of resources that are retained, with the property that is their name.
-_HOLDS_DATA = {"AWS::DynamoDB::Table": "TableName", "AWS::SecretsManager::Secret": "Name"}
+_HOLDS_DATA = {
+    "AWS::Cognito::UserPool": "UserPoolName",
+    "AWS::DynamoDB::Table": "TableName",
+    "AWS::SecretsManager::Secret": "Name",
+}
 _NOTHING_TO_DO = ("didn't contain changes", "No updates are to be performed")
 _CONSEQUENCES = ("Resource creation cancelled", "Resource update cancelled")
 

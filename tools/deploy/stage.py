@@ -14,6 +14,7 @@ from tools.deploy.target import PLATFORM, Refused, Resource, Say, Target, code_o
 
 _TABLE = "AWS::DynamoDB::Table"
 _SECRET = "AWS::SecretsManager::Secret"  # noqa: S105  a type of resource
+_POOL = "AWS::Cognito::UserPool"
 
 
 def deploy(
@@ -61,8 +62,8 @@ def diff(
 def destroy(target: Target, tables: str, say: Say) -> None:
     """Delete the stacks of a stage.
 
-    Tables and secrets are retained by their stacks, so what becomes of them is decided here:
-    `tables` says keep or delete; said nothing, they go when they are empty.
+    Tables, secrets and the user pool are retained by their stacks. What becomes of them is said by
+    `tables`, keep or delete; said nothing, they go when they are empty.
     """
     stacks = target.deployed()
     if not stacks:
@@ -72,14 +73,14 @@ def destroy(target: Target, tables: str, say: Say) -> None:
         resource
         for name in stacks
         for resource in target.resources(name)
-        if resource.kind in (_TABLE, _SECRET) and resource.id
+        if resource.kind in (_TABLE, _SECRET, _POOL) and resource.id
     ]
-    full = [one.id for one in retained if one.kind == _TABLE and _holds_something(target, one.id)]
+    full = [one.id for one in retained if _holds_something(target, one)]
     if full and tables not in ("keep", "delete"):
         raise Refused(
-            "These tables hold data, so nothing is destroyed:\n  "
+            "These hold data, so nothing is destroyed:\n  "
             + "\n  ".join(full)
-            + "\nTABLES=keep removes all else and leaves tables and secrets as they are;\n"
+            + "\nTABLES=keep removes all else and leaves tables, secrets and users as they are;\n"
             "TABLES=delete removes them too, and nothing brings them back."
         )
     for name in reversed(stacks):
@@ -108,20 +109,26 @@ def _delete_retained(target: Target, retained: Sequence[Resource], say: Say) -> 
             target.dynamodb.update_table(TableName=one.id, DeletionProtectionEnabled=False)
             target.dynamodb.get_waiter("table_exists").wait(TableName=one.id)
             target.dynamodb.delete_table(TableName=one.id)
+        elif one.kind == _POOL:
+            target.cognito.update_user_pool(UserPoolId=one.id, DeletionProtection="INACTIVE")
+            target.cognito.delete_user_pool(UserPoolId=one.id)
         else:
             # A window for recovery would block the name for as long.
             target.secrets.delete_secret(SecretId=one.id, ForceDeleteWithoutRecovery=True)
         say(f"    deleted          {one.id}")
 
 
-def _holds_something(target: Target, table: str) -> bool:
-    """Look at one item; `ItemCount` is hours old."""
+def _holds_something(target: Target, resource: Resource) -> bool:
+    """Look at one item or user; what is counted for us is hours old."""
     try:
-        return bool(target.dynamodb.scan(TableName=table, Limit=1)["Items"])
+        if resource.kind == _TABLE:
+            return bool(target.dynamodb.scan(TableName=resource.id, Limit=1)["Items"])
+        if resource.kind == _POOL:
+            return bool(target.cognito.list_users(UserPoolId=resource.id, Limit=1)["Users"])
     except ClientError as error:
-        if code_of(error) == "ResourceNotFoundException":
-            return False
-        raise
+        if code_of(error) != "ResourceNotFoundException":
+            raise
+    return False
 
 
 def _bucket(target: Target, create: bool) -> str:

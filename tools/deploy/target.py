@@ -75,6 +75,10 @@ class Target:
         return self._client("cloudformation")  # type: ignore[no-any-return]
 
     @cached_property
+    def cognito(self) -> Any:
+        return self._client("cognito-idp")
+
+    @cached_property
     def dynamodb(self) -> DynamoDBClient:
         return self._client("dynamodb")  # type: ignore[no-any-return]
 
