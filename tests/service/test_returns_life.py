@@ -100,7 +100,7 @@ def test_who_is_trusted_is_paid_at_the_first_scan(returns: Returns) -> None:
     order_id = returns.bought()
     return_id = returns.opened(order_id)
     parcel = {"carrier": "UPS", "tracking_number": "1Z 999"}
-    added = returns.command(return_id, "parcels", parcel, role="customer", subject="cus_1")
+    added = returns.command(return_id, "parcels", parcel, role="integration", subject="shop")
     assert added.status == 201, added.body
 
     returns.later(hours=1)

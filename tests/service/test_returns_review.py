@@ -86,6 +86,38 @@ def test_what_is_kept_for_its_little_worth_is_not_asked_for_by_the_piece(
     assert (line["eligible"], line["code"]) == (False, "METHOD_NOT_OFFERED")
 
 
+@pytest.mark.parametrize("statutory", [False, True])
+def test_a_number_that_a_customer_types_pays_nothing_by_being_scanned(
+    returns: Returns, statutory: bool
+) -> None:
+    """It may be any parcel of anybody, and the same one for ten orders."""
+    at_once = dict.fromkeys(("low", "normal", "high"), "first_scan")
+    returns.publish(terms={"trigger": at_once})
+    order_id = returns.bought()
+    if statutory:
+        declared = {"order_reference": "1001", "email": "amy@example.com"}
+        withdrawal = returns.call("POST", "/withdrawals", declared, role=None).body["id"]
+        route = "/withdrawals/{withdrawal_id}/confirm"
+        assert returns.call("POST", route, {}, role=None, withdrawal_id=withdrawal).status == 200
+        returns.pump()
+        return_id = str(returns.events("return.approved")[0]["return_id"])
+    else:
+        return_id = returns.opened(order_id, {"1": 2, "2": 1}, **ME)
+    added = returns.command(
+        return_id, "parcels", {"carrier": "ups", "tracking_number": "1Z-OTHERS"}, **ME
+    )
+    assert added.status == 201
+    assert added.body["lines"][0]["trigger"] == ("first_scan" if statutory else "received")
+    returns.later(hours=1)
+    returns.scanned(order_id, "1ZOTHERS")
+    returns.scanned(order_id, "1ZOTHERS", "delivered")
+    returns.pump()
+    assert paid(returns) == (12_500 if statutory else 0)
+    returns.received(return_id)
+    returns.pump()
+    assert paid(returns) == 12_500
+
+
 # --- never paid -----------------------------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from tandem_core.problems import Conflict
 from tandem_returns import payouts
-from tandem_returns.cases import Case
+from tandem_returns.cases import Case, Explanation
 from tandem_returns.codes import CodeAlreadyUsed
 from tandem_returns.drafts import Draft
 from tandem_returns.eligibility import Verdict
@@ -356,7 +356,12 @@ def drop_off(draft: Draft) -> None:
 
 
 def add_parcel(
-    draft: Draft, parcel: Parcel, label_url: str | None, label: LabelState | None
+    draft: Draft,
+    parcel: Parcel,
+    label_url: str | None,
+    label: LabelState | None,
+    *,
+    by_customer: bool = False,
 ) -> None:
     """Say in which parcel it comes. Without effect for one that is known. Raises ReturnMoved,
     TooManyParcels."""
@@ -367,6 +372,8 @@ def add_parcel(
         raise ReturnMoved("sent", back.status)
     if len(back.parcels) >= MAX_PARCELS:
         raise TooManyParcels
+    if by_customer and not back.statutory:
+        back = _paid_on_receipt(back)
     changes: dict[str, Any] = {"parcels": (*back.parcels, parcel)}
     if label:
         changes["label"] = label
@@ -378,6 +385,23 @@ def add_parcel(
         label_created_at=draft.now,
         label_url=label_url,
     )
+
+
+def _paid_on_receipt(back: Return) -> Return:
+    """Let the money wait for the goods: anybody can name a parcel that is on its way somewhere, so
+    its scans prove nothing. The law asks no more than that of a withdrawal."""
+    why = Explanation(
+        rule_id="parcel",
+        code="PAID_ON_RECEIPT",
+        detail="sent without our label, so it is paid when it has come",
+    )
+    lines = tuple(
+        line.model_copy(update={"trigger": "received", "explanation": (*line.explanation, why)})
+        if line.trigger in ("drop_off", "first_scan")
+        else line
+        for line in back.lines
+    )
+    return back.model_copy(update={"lines": lines})
 
 
 def with_label(draft: Draft, label: LabelState) -> None:

@@ -296,9 +296,18 @@ def inspect_return(
 def add_parcel(
     call: Call, return_id: str, body: contracts.AddParcel
 ) -> Answer[contracts.ReturnView]:
-    """Say in which parcel it comes, when the customer sends it with a carrier of their own."""
+    """Say in which parcel it comes, when the customer sends it with a carrier of their own.
+
+    When the customer says so, its scans are no proof: what would be paid at the first one is paid
+    when it is received, unless it is a statutory withdrawal.
+    """
     parcel = Parcel(carrier=body.carrier, tracking_number=body.tracking_number)
-    return _changed(call, return_id, lambda draft: deciding.add_parcel(draft, parcel, None, None))
+    by_customer = call.principal.role is Role.CUSTOMER
+    return _changed(
+        call,
+        return_id,
+        lambda draft: deciding.add_parcel(draft, parcel, None, None, by_customer=by_customer),
+    )
 
 
 # --- money that a person moves --------------------------------------------------------------------
