@@ -260,3 +260,18 @@ def test_who_is_erased_is_forgotten_by_their_withdrawal(returns: Returns) -> Non
     assert "amy" not in json.dumps(after).lower()
     assert after["submitted_at"] == before["submitted_at"]
     assert not any(entry.private for entry in returns.entries(declared.body["id"]))
+
+
+def test_a_guest_who_claims_their_order_has_its_returns(returns: Returns) -> None:
+    guest: dict[str, Any] = {"customer_id": None, "customer": {"email": "amy@example.com"}}
+    order_id = returns.bought(**guest)
+    return_id = returns.opened(order_id)
+    route = "/returns/{return_id}"
+    assert returns.call("GET", route, return_id=return_id, **ME).status == 404
+    returns.hear("orders", "order.updated", {"order_id": order_id, "customer_id": "cus_1"})
+    assert returns.get(return_id, **ME)["customer_id"] == "cus_1"
+    other: dict[str, Any] = {"role": "customer", "subject": "cus_2"}
+    assert returns.call("GET", route, return_id=return_id, **other).status == 404
+    assert returns.command(return_id, "cancel", {}, **ME).status == 200
+    mine = returns.call("GET", "/returns", query={"customer_id": "cus_1"}, **ME)
+    assert [one["id"] for one in mine.body["returns"]] == [return_id]

@@ -221,7 +221,11 @@ class Store:
         item, *found = loaded.items
         if item is None or loaded.book is None:
             raise ReturnNotFound(f"There is no return {return_id}")
-        return LoadedReturn(loaded.head, loaded.book, _return_of(item), found)
+        back = _return_of(item)
+        if back.customer_id is None and loaded.book.customer_id:
+            # A guest's return follows its order to whoever has claimed it.
+            back = back.model_copy(update={"customer_id": loaded.book.customer_id})
+        return LoadedReturn(loaded.head, loaded.book, back, found)
 
     def append(
         self,
