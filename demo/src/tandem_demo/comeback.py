@@ -32,6 +32,7 @@ _WEB_SHOP = Caller("integration", "web-shop")
 _TILL, _OTHER_TILL = Caller("terminal", "store_12/till_3"), Caller("terminal", "store_7/till_1")
 _ORDERS, _LOYALTY, _RETURNS = "/orders/v1", "/loyalty/v1", "/returns/v1"
 _USED = "CODE_ALREADY_USED"
+_NOT_YET = frozenset({"ORDER_NOT_FOUND", "POINTS_NOT_KNOWN_YET", "QUOTE_OUTDATED"})
 _LAMPS = Article("1", "Desk lamp", 3, 10_000)
 _RUG = Article("2", "Rug", 1, 4_999)
 _VASE = Article("1", "Vase", 1, 3_000)
@@ -232,7 +233,8 @@ class Comeback:
         self._post(f"{_RETURNS}/returns/{back['id']}/receive", till, {})
 
     def _open(self, order: Json, units: Mapping[str, int], caller: Caller, what: str) -> Json:
-        """Quote a return once its order has arrived in returns, and execute it as it was quoted."""
+        """Quote a return and execute the quote, once returns has heard of all that it depends on:
+        the order, its delivery, the points that it has earned and was paid with."""
         wish = {
             "order_id": order["id"],
             "lines": [
@@ -242,23 +244,26 @@ class Comeback:
             "outcome": "refund",
             "method": "store",
         }
-        quotes: list[Json] = []
+        done: list[tuple[Json, Json]] = []
 
-        def is_quoted() -> bool:
+        def is_open() -> bool:
             try:
-                quotes[:] = [self._post(f"{_RETURNS}/quotes", caller, wish)]
+                quote = self._post(f"{_RETURNS}/quotes", caller, wish)
+                if all(line["eligible"] for line in quote["lines"]):
+                    back = self._post(f"{_RETURNS}/returns", caller, {"quote_id": quote["id"]})
+                    done.append((quote, back))
             except Refused as refusal:
-                if refusal.code not in ("ORDER_NOT_FOUND", "POINTS_NOT_KNOWN_YET"):
+                if refusal.code not in _NOT_YET:
                     raise
-                return False
-            return all(line["eligible"] for line in quotes[0]["lines"])
+            return bool(done)
 
-        self.told.check(f"{what} can be returned", heard(is_quoted))
-        back = self._post(f"{_RETURNS}/returns", caller, {"quote_id": quotes[0]["id"]})
+        if not heard(is_open):
+            raise Refused("return", 0, "NOT_RETURNABLE", f"{what} cannot be returned yet")
+        quote, back = done[0]
         self.told.check(
             f"{what}: the return is worth what was quoted",
             [leg["paid"] for leg in back["refund"]["legs"]]
-            == [leg["paid"] for leg in quotes[0]["refund"]["legs"]],
+            == [leg["paid"] for leg in quote["refund"]["legs"]],
         )
         return back
 

@@ -143,7 +143,8 @@ def show_comeback(console: Console, told: Told, turns: Sequence[Turn]) -> bool:
     """Print what each step of the return comes to. Returns whether points and money add up."""
     console.print(f"Bea ({told.customer_id}) buys online and in store, and brings everything back.")
     console.print(
-        "Right of each number is what the demo's own books say; paid is by the provider's."
+        "points: as her app shows them; paid: euros to her card, by the payment sandbox's own ledger; "
+        "books: what the demo works out by itself"
     )
     table = Table("And back", "points", "books", "paid", "books")
     for column in table.columns[1:]:
