@@ -143,7 +143,7 @@ def show_comeback(console: Console, told: Told, turns: Sequence[Turn]) -> bool:
     """Print what each step of the return comes to. Returns whether points and money add up."""
     console.print(f"Bea ({told.customer_id}) buys online and in store, and brings everything back.")
     console.print(
-        "points: as her app shows them; paid: euros to her card, by the payment sandbox's own ledger; "
+        "points: as her app shows them; paid: euros to her card, by the payment sandbox's ledger; "
         "books: what the demo works out by itself"
     )
     table = Table("And back", "points", "books", "paid", "books")
