@@ -140,7 +140,7 @@ def edited(
     changes: dict[str, Any] = {}
     if order.customer_id and book.customer_id != order.customer_id:
         changes["customer_id"] = order.customer_id
-    if contacts and contacts != book.contacts:
+    if contacts and contacts != book.contacts and not book.erased:
         changes["contacts"] = contacts
     lines = {line.line_id: line for line in book.lines}
     if seq > book.edited and (order.added or order.tenders is not None):
@@ -276,5 +276,5 @@ def _points_in(tender: BookTender, redemption: Redemption) -> int:
 
 
 def erased(book: Book, at: datetime) -> ReturnBookUpdated | None:
-    """Forget by whom it could be found."""
-    return ReturnBookUpdated(**_about(book, at), erased=True) if book.contacts else None
+    """Forget by whom it could be found, and learn it no more."""
+    return None if book.erased else ReturnBookUpdated(**_about(book, at), erased=True)

@@ -152,6 +152,7 @@ class Book(Strict):
     held_delivery: int = 0
     edited: int = 0
     contacts: tuple[str, ...] = ()
+    erased: bool = False
     refunds_elsewhere: tuple[str, ...] = ()
     history: tuple[RecentReturn, ...] = ()
 

@@ -346,7 +346,7 @@ def updated(book: Book, fact: ReturnBookUpdated) -> Book:
     if fact.refund_elsewhere:
         changes["refunds_elsewhere"] = (*book.refunds_elsewhere, fact.refund_elsewhere)
     if fact.erased:
-        changes["contacts"] = ()
+        changes |= {"contacts": (), "erased": True}
     return book.model_copy(update=changes)
 
 
