@@ -120,7 +120,8 @@ class Returns(Service[Store]):
 
     def ordered(self, external_id: str = "1001", **changes: Any) -> str:
         """Hear of an order of two shoes and a hat; return its id."""
-        placed = order_placed(external_id, rfc3339(self.now), **changes)
+        placed_at = changes.pop("placed_at", rfc3339(self.now))
+        placed = order_placed(external_id, placed_at, **changes)
         self.hear("orders", "order.placed", placed)
         return str(placed["order_id"])
 
