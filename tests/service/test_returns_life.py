@@ -669,3 +669,42 @@ def test_a_drop_off_point_is_told_the_code_and_the_money_goes_by_what_the_policy
     again = returns.call("POST", "/codes/redeem", {"code": code}, role="integration")
     assert (again.status, again.body["code"]) == (409, "CODE_ALREADY_USED")
     assert returns.received(return_id, role="integration")["status"] == "resolved"
+
+
+def test_what_waits_for_a_person_is_listed_and_told_when_it_waits_too_long(
+    returns: Returns,
+) -> None:
+    policy = {"name": "Main", "terms": {"decision": "review"}}
+    put = returns.call("PUT", "/policies/{policy_id}", policy, role="admin", policy_id="main")
+    assert put.status == 200, put.body
+    returns.later(seconds=1)
+    order_id = returns.bought()
+    waiting = [returns.opened(order_id, {"1": 1}), returns.opened(order_id, {"2": 1})]
+
+    def listed() -> list[str]:
+        query = {"status": "requested"}
+        reply = returns.call("GET", "/returns", role="staff", query=query)
+        assert reply.status == 200, reply.body
+        return [one["id"] for one in reply.body["returns"]]
+
+    assert sorted(listed()) == sorted(waiting)
+    assert returns.command(waiting[0], "approve").status == 200
+    assert listed() == waiting[1:]
+    denied = returns.call("GET", "/returns", role="terminal", query={"status": "requested"})
+    assert (denied.status, denied.body["code"]) == (403, "FORBIDDEN")
+    returns.later(days=3)
+    returns.watch()
+    returns.watch()
+    assert returns.kinds(order_id).count("return.overdue") == 1
+
+
+def test_a_parcel_that_was_scanned_and_does_not_arrive_is_told_once(returns: Returns) -> None:
+    order_id = returns.bought()
+    return_id = returns.opened(order_id, {"1": 1}, method="drop_off")
+    code = returns.call("GET", "/returns/{return_id}/code", return_id=return_id).body["code"]
+    told = returns.call("POST", "/codes/redeem", {"code": code}, role="integration")
+    assert told.status == 201, told.body
+    for _ in range(3):
+        returns.later(days=8)
+        returns.watch()
+    assert returns.kinds(order_id).count("return.overdue") == 1

@@ -51,6 +51,7 @@ QUIET = {
     "return_book.opened": "what returns know of an order",
     "return_book.updated": "the same",
     "return.updated": "where a return is, as its parcel tells",
+    "return.overdue": "what the staff should look at",
     "return.inspected": "what the staff think of the goods",
     "refund.planned": "how a payment is worked on",
     "refund.submitted": "the same",

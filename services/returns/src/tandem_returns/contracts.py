@@ -211,17 +211,20 @@ class ReturnPage(Strict):
 
 
 class ReturnQuery(Strict):
-    """Returns of an order, or of a customer, newest first."""
+    """Returns of an order or of a customer, newest first, or, for staff, those that wait for a
+    person (`status=requested`), oldest first."""
 
     order_id: Reference | None = None
     customer_id: Reference | None = None
+    status: Literal["requested"] | None = None
     limit: LimitText = 50
     cursor: Cursor | None = None
 
     @model_validator(mode="after")
     def _asks_for_one_thing(self) -> Self:
-        if (self.order_id is None) == (self.customer_id is None):
-            raise PydanticCustomError("order_id", "give an order_id or a customer_id")
+        asked = [one for one in (self.order_id, self.customer_id, self.status) if one]
+        if len(asked) != 1:
+            raise PydanticCustomError("order_id", "give an order_id, a customer_id or a status")
         return self
 
 

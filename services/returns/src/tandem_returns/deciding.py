@@ -37,6 +37,7 @@ from tandem_returns.return_facts import (
     ReturnCancelled,
     ReturnExpired,
     ReturnInspected,
+    ReturnOverdue,
     ReturnParcelAdded,
     ReturnReceived,
     ReturnRejected,
@@ -170,7 +171,7 @@ def _decided(
 
 def approve(draft: Draft, reason: str, ship_by: datetime | None) -> None:
     """Let a return that waits for a decision go its way, and come by then. Raises ReturnMoved."""
-    back = draft.current.model_copy(update={"ship_by": ship_by})
+    back = draft.current.model_copy(update={"ship_by": ship_by, "overdue": False})
     if not _waiting(back):
         raise ReturnMoved("approved", back.status)
     draft.change(
@@ -351,7 +352,8 @@ def drop_off(draft: Draft) -> None:
         units = line.logistics.get("awaiting", 0)
         if units and line.decision == "approved":
             back = _with_units(back, line.line_id, "dropped_off", units, "awaiting")
-    draft.change(ReturnUpdated, back.model_copy(update={"code_used": True}))
+    used = back.model_copy(update={"code_used": True})
+    draft.change(ReturnUpdated, _moving(used, draft.now))
     payouts.settle(draft)
 
 
@@ -445,8 +447,12 @@ def follow(draft: Draft, parcel: ParcelHeard) -> None:
     if back == draft.current:
         return
     _check_claim(draft, back)
-    draft.change(ReturnUpdated, back)
+    draft.change(ReturnUpdated, _moving(back, draft.now))
     payouts.settle(draft)
+
+
+def _moving(back: Return, now: datetime) -> Return:
+    return back.model_copy(update={"moved_at": now, "overdue": False})
 
 
 def _revive(draft: Draft) -> None:
@@ -466,7 +472,8 @@ def _revive(draft: Draft) -> None:
 
 
 def time_passes(draft: Draft) -> None:
-    """Write down what time has done: nobody has sent anything, or the money is late."""
+    """Write down what time has done: nobody has sent anything, the money is late, or a person
+    should look at what nobody decides on or what does not arrive."""
     back = draft.current
     if back.ship_by and back.ship_by <= draft.now:
         if back.status == "approved":
@@ -476,6 +483,10 @@ def time_passes(draft: Draft) -> None:
         else:
             _give_up_the_rest(draft)
     payouts.tell_lateness(draft)
+    overdue_at = draft.current.overdue_at
+    if overdue_at and overdue_at <= draft.now:
+        told = draft.current.model_copy(update={"overdue": True})
+        draft.change(ReturnOverdue, told)
 
 
 def _give_up_the_rest(draft: Draft) -> None:

@@ -83,7 +83,8 @@ IN_OUR_HANDS: frozenset[UnitState] = frozenset(
         "destroy",
     }
 )
-UNDERWAY: frozenset[UnitState] = frozenset({"awaiting", "dropped_off", "in_transit", "arrived"})
+ON_ITS_WAY: frozenset[UnitState] = frozenset({"dropped_off", "in_transit", "arrived"})
+UNDERWAY: frozenset[UnitState] = ON_ITS_WAY | frozenset({"awaiting"})
 # Nothing came of these units; only what was paid for them already keeps them from being asked back.
 NOTHING_CAME: frozenset[UnitState] = frozenset(
     {"wrong_item", "short", "empty_box", "missing", "lost"}

@@ -132,6 +132,13 @@ class ReturnExpired(ReturnFact):
     kind = "expired"
 
 
+class ReturnOverdue(ReturnFact):
+    """A person should look: nobody has decided on it for two days, or its parcel has not moved for
+    two weeks."""
+
+    kind = "overdue"
+
+
 class ReturnUpdated(ReturnFact):
     """Where it is: its parcel was scanned, its label is being made."""
 
@@ -301,6 +308,7 @@ _RETURN_FACTS: tuple[type[ReturnFact], ...] = (
     ReturnRejected,
     ReturnCancelled,
     ReturnExpired,
+    ReturnOverdue,
     ReturnUpdated,
     ReturnParcelAdded,
     ReturnReceived,

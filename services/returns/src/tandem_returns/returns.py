@@ -22,7 +22,15 @@ from tandem_core.money import Currency, Money
 from tandem_core.problems import Conflict, Missing
 from tandem_core.values import Quantity, Reference, Strict
 from tandem_returns.cases import Explanation, Method, Outcome, Risk, Trigger
-from tandem_returns.logistics import IN_OUR_HANDS, NOTHING_CAME, REACHED, UNDERWAY, UnitState, count
+from tandem_returns.logistics import (
+    IN_OUR_HANDS,
+    NOTHING_CAME,
+    ON_ITS_WAY,
+    REACHED,
+    UNDERWAY,
+    UnitState,
+    count,
+)
 from tandem_returns.purchases import LineQuantity
 
 MAX_PARCELS = 10
@@ -49,6 +57,9 @@ Status = Literal[
     "cancelled",
     "expired",
 ]
+# A person is asked to look at what waits for longer.
+_DECIDE_WITHIN = timedelta(days=2)
+_ARRIVE_WITHIN = timedelta(days=14)
 # Who pays what no provider does.
 PERSON = "person"
 ACTIVE: frozenset[Decision] = frozenset({"requested", "needs_review", "approved"})
@@ -262,6 +273,8 @@ class ReturnData(Strict):
     refunded_at: Instant | None = None
     closed_at: Instant | None = None
     late: bool = False
+    moved_at: Instant | None = None
+    overdue: bool = False
     code_used: bool = False
     label: LabelState | None = None
     label_wanted: bool = False
@@ -378,7 +391,20 @@ class Return(ReturnData):
             instants.append(self.ship_by)
         if self.payable and not self.late and self.refund_due_by:
             instants.append(self.refund_due_by)
+        if self.overdue_at:
+            instants.append(self.overdue_at)
         return min(instants, default=None)
+
+    @property
+    def overdue_at(self) -> datetime | None:
+        """When a person should look: nobody has decided on it, or it does not arrive. None when
+        somebody was told already, or nothing of the kind is waited for."""
+        if self.overdue:
+            return None
+        if self.status == "requested":
+            return self.requested_at + _DECIDE_WITHIN
+        underway = any(count(line.logistics, ON_ITS_WAY) for line in self.lines)
+        return self.moved_at + _ARRIVE_WITHIN if underway and self.moved_at else None
 
 
 class Due(NamedTuple):

@@ -217,8 +217,11 @@ def get_return(call: Call, return_id: str) -> Answer[contracts.ReturnView]:
 
 @routes.get("/v1/returns", scope=Scope.RETURNS_READ, refusals=[OrderNotFound])
 def list_returns(call: Call, query: contracts.ReturnQuery) -> Answer[contracts.ReturnPage]:
-    """List the returns of an order, or of a customer, newest first."""
-    if query.customer_id:
+    """List the returns of an order or of a customer, or, for staff, those that wait for them."""
+    if query.status:
+        call.principal.require(Scope.RETURNS_DECIDE)
+        found, cursor = store().awaiting_decision(query.limit, query.cursor)
+    elif query.customer_id:
         if not call.principal.owns(query.customer_id):
             raise Missing
         found, cursor = store().returns_of_customer(query.customer_id, query.limit, query.cursor)

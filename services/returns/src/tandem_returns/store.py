@@ -10,6 +10,7 @@
 | entry: what followed          | BOOK#<order>          | SEQ#<seq>              | history         |
 | address for a label           | BOOK#<order>          | ADDRESS#<return>       | label           |
 | label's address, for a time   | BOOK#<order>          | LABEL#<return>         | show a return   |
+| return that awaits a person   | REVIEW                | <requested>#<return>   | staff           |
 | event that awaits its order   | BOOK#<order>          | PARKED#<event>         | after opening   |
 | quote                         | QUOTE#<quote>         | QUOTE                  | quote, execute  |
 | claim: caller's key           | KEY#<key>             | CREATED                | execute         |
@@ -358,6 +359,30 @@ class Store:
             for item in self.table.get(*keys[start : start + _BATCH_KEYS]):
                 if item is not None:
                     yield _return_of(item)
+
+    def review_claim(self, back: Return) -> Claim:
+        """Return the item that shows a return to those who decide."""
+        return Claim({**_review_key(back)._asdict(), "return_id": back.return_id})
+
+    def awaiting_decision(self, limit: int, cursor: str | None) -> tuple[list[Return], str | None]:
+        """Return a page of the returns that wait for a person, oldest first. Those that do not any
+        more are forgotten, so a page may be short."""
+        page = self.table.query(
+            "pk = :pk AND sk > :after",
+            {":pk": "REVIEW", ":after": plain_cursor(cursor) if cursor else "0"},
+            limit=limit,
+        )
+        ids = [str(item["return_id"]) for item in page.items]
+        rows: list[Item] = [
+            {**return_key(order_of("ret", name) or "", name)._asdict()} for name in ids
+        ]
+        waiting = []
+        for back in self._returns(rows):
+            if back.status == "requested":
+                waiting.append(back)
+            else:
+                self.forget(_review_key(back))
+        return waiting, cursor_of(str(page.next_key["sk"])) if page.next_key else None
 
     def due(self, now: datetime) -> Iterator[str]:
         """Yield the returns that time may have done something to."""
@@ -740,6 +765,10 @@ def _book_index(book: Book) -> dict[str, Value]:
 
 def _contact_item(contact: str, book: Book) -> Item:
     return {"pk": f"CONTACT#{contact}", "sk": f"BOOK#{rfc3339(book.placed_at)}#{book.order_id}"}
+
+
+def _review_key(back: Return) -> Key:
+    return Key("REVIEW", f"{rfc3339(back.requested_at)}#{back.return_id}")
 
 
 def _label_key(back: Return) -> Key:

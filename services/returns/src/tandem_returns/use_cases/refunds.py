@@ -145,5 +145,7 @@ def let_time_pass(store: Store, return_id: str, providers: Providers, now: datet
     ).back
     if after.late and not before.late:
         count("refund_late")
+    if after.overdue and not before.overdue:
+        count("return_overdue")
     asked = [one.refund_id for one in after.refunds if one.ask_at and one.ask_at <= now]
     pay_each(store, asked, providers, origin, now)

@@ -83,6 +83,8 @@ def open_return(  # noqa: PLR0913  what is said when a quote is accepted
         draft = Draft(loaded.existing, now)
         deciding.request(draft, _request(quote, payment, origin, address))
         claims = [store.creation_claim(origin, quote.quote_id)] if origin.key else []
+        if draft.current.status == "requested":
+            claims.append(store.review_claim(draft.current))
         if address:
             claims.append(store.address_claim(draft.current, address, now))
         answered = store.append(loaded.head, draft, origin, key, claims)
