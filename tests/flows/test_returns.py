@@ -500,7 +500,7 @@ def test_an_exchange_is_an_order_of_its_own_that_earns_and_is_refunded_as_it_was
     cloud.wait_until(lambda: ada.balance == _has(available=66))
     assert ada.paid(receipt) == []
 
-    ada.wait_returnable(order)
+    cloud.settle()
     ada.wait_resolved(ada.bring(order, {"1": 1}))
     cloud.wait_until(lambda: ada.balance == _has(available=1))
     assert paid(ada, order, receipt) == {
