@@ -420,9 +420,23 @@ def test_a_message_that_came_too_early_is_understood_when_it_is_replayed(
     assert returns.get(return_id)["refund"]["refunds"][0]["state"] == "succeeded"
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff\xfe", b'{"type": "refund.updated"}'])
-def test_a_message_that_cannot_be_read_is_kept_and_shown(returns: Returns, body: bytes) -> None:
-    reply = returns.says("stripe", body)
+UNREADABLE = [
+    b"",
+    b"{",
+    b"[]",
+    b"\xff\xfe",
+    b"{}",
+    b'{"type": {}}',
+    b'{"type": ["refund.updated"]}',
+]
+
+
+@pytest.mark.parametrize("source", ["stripe", "credit"])
+@pytest.mark.parametrize("body", UNREADABLE)
+def test_a_message_that_cannot_be_read_is_kept_and_shown(
+    returns: Returns, source: str, body: bytes
+) -> None:
+    reply = returns.says(source, body)
     assert reply.status == 202
     assert returns.store.inbox.message(reply.body["message_id"]).body == body
     returns.pump()

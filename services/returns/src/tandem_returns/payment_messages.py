@@ -77,7 +77,7 @@ def parse_stripe(body: bytes) -> list[RefundReport]:
     """
     event = _document(body)
     topic = event.get("type")
-    if topic not in _STRIPE_TOPICS:
+    if not isinstance(topic, str) or topic not in _STRIPE_TOPICS:
         return []
     at = _unix_time(event.get("created"))
     told = _object(_object(event, "data"), "object")
@@ -115,7 +115,8 @@ def parse_credit(body: bytes) -> list[RefundReport]:
     {"type": "credit.updated", "refund_id", "state", "id"?, "reason"?, "occurred_at"}
     """
     told = _document(body)
-    if told.get("type", "credit.updated") not in _CREDIT_TOPICS:
+    topic = told.get("type", "credit.updated")
+    if not isinstance(topic, str) or topic not in _CREDIT_TOPICS:
         return []
     try:
         at = _INSTANT.validate_python(told.get("occurred_at"))
