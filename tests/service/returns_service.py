@@ -347,6 +347,11 @@ class Returns(Service[Store]):
         items = self._stored().all_items()
         return [entry_of(_item(one.attrs)) for one in items if "seq" in one.attrs]
 
+    def stored(self) -> dict[tuple[str, str], Item]:
+        """Every item, as `journal` reads them."""
+        items = (_item(one.attrs) for one in self._stored().all_items())
+        return {(str(item["pk"]), str(item["sk"])): item for item in items}
+
     def forget_everything(self) -> None:
         """Empty the table, for tests that begin many times over."""
         self._stored().items.clear()
