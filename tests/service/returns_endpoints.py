@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tandem_core.auth import ROLE_SCOPES, Role
@@ -125,6 +125,17 @@ class World:
 
     @classmethod
     def of(cls, returns: Returns) -> World:
+        """Made once, and taken up again by every test that asks for one."""
+        if not _MADE:
+            world = cls.made(returns)
+            _MADE.append((world, returns.kept()))
+            return world
+        ((known, kept),) = _MADE
+        returns.taken_up(kept)
+        return replace(known, returns=returns)
+
+    @classmethod
+    def made(cls, returns: Returns) -> World:
         returns.publish(**POLICY_BODY)
         order_id = returns.ordered("1001", lines=LINES, tenders=CARD)
         returns.delivered(order_id, {"1": 9, "2": 1})
@@ -200,6 +211,9 @@ class World:
             **changes,
         }
         return self.returns.call(method, path.removeprefix("/v1"), **options)
+
+
+_MADE: list[tuple[World, bytes]] = []
 
 
 def foreign_refund() -> Any:

@@ -60,7 +60,6 @@ def folded(entries: list[Entry]) -> tuple[Book, dict[str, Return]]:
 @pytest.fixture
 def world(returns: Returns) -> World:
     """A service that has seen much."""
-    returns.publish(store_credit_bonus_percent=10, refund_within_hours=1)
     world = World.of(returns)
     for name in (SETTLE, REPLAN):
         assert world.call(name).status in (200, 201)
