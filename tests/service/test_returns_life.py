@@ -708,3 +708,38 @@ def test_a_parcel_that_was_scanned_and_does_not_arrive_is_told_once(returns: Ret
         returns.later(days=8)
         returns.watch()
     assert returns.kinds(order_id).count("return.overdue") == 1
+
+
+# --- where a parcel starts ------------------------------------------------------------------------
+
+
+def test_an_address_is_kept_for_a_label_and_no_longer(returns: Returns) -> None:
+    returns.publish(terms={"decision": "review"})
+    at_the_counter = returns.quoted(returns.bought("a"), method="store")
+    returns.done(returns.open(at_the_counter, address=HOME))
+    assert not any("ADDRESS#" in sk for _, sk in contents(returns))
+    for number, (verb, body) in enumerate((("reject", {"reason": "worn"}), ("cancel", {}))):
+        order_id = returns.bought(f"{number}")
+        back = returns.done(returns.open(returns.quoted(order_id), address=HOME))
+        assert any("ADDRESS#" in sk for _, sk in contents(returns))
+        returns.done(returns.command(back["id"], verb, body))
+        assert not any("ADDRESS#" in sk for _, sk in contents(returns))
+
+
+def test_a_parcel_that_is_told_twice_is_one_and_each_key_keeps_its_answer(
+    returns: Returns,
+) -> None:
+    order_id = returns.bought()
+    return_id = returns.opened(order_id)
+    parcel = {"carrier": "ups", "tracking_number": "1Z1"}
+    for key in ("one", "two"):
+        first = returns.command(return_id, "parcels", parcel, key=key)
+        assert (first.status, first.replayed) == (201, False)
+        assert len(first.body["parcels"]) == 1
+        with nothing_changes(returns):
+            again = returns.command(return_id, "parcels", parcel, key=key)
+            assert (again.body, again.replayed) == (first.body, True)
+            other = {"carrier": "ups", "tracking_number": "1Z2"}
+            reused = returns.command(return_id, "parcels", other, key=key)
+            refusal(reused, 422, "IDEMPOTENCY_KEY_REUSED")
+    assert returns.kinds(order_id).count("return.parcel_added") == 1

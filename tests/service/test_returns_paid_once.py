@@ -128,7 +128,7 @@ class Journey:
         assert kinds["item.restocked"] == 2
         sold = [one for one in returns.labels() if one["reference"] == self.return_id]
         assert len(sold) == kinds["return.parcel_added"] == 1
-        assert not any("ADDRESS#" in sk for _, sk in contents(returns))
+        assert not any("ADDRESS#" in sk for _, sk in returns.stored())
 
 
 def arrived(line_id: str, quantity: int) -> Any:

@@ -27,6 +27,7 @@ from tandem_returns.labels import Address
 from tandem_returns.purchases import Book, ReturnExceedsPurchase
 from tandem_returns.quotes import NotReturnable, PaymentDue, Quote, QuoteExpired, QuoteOutdated
 from tandem_returns.refund_plans import plan
+from tandem_returns.return_facts import ReturnUpdated
 from tandem_returns.returns import Exchange, ExchangePayment, Return
 from tandem_returns.store import (
     Answered,
@@ -85,7 +86,7 @@ def open_return(  # noqa: PLR0913  what is said when a quote is accepted
         claims = [store.creation_claim(origin, quote.quote_id)] if origin.key else []
         if draft.current.status == "requested":
             claims.append(store.review_claim(draft.current))
-        if address:
+        if address and draft.current.label_wanted:
             claims.append(store.address_claim(draft.current, address, now))
         answered = store.append(loaded.head, draft, origin, key, claims)
         return ReturnOutcome.of(answered, replayed=False)
@@ -187,10 +188,15 @@ def change_return(  # noqa: PLR0913  a command, who gives it and where
             raise VersionConflict(f"The return has version {loaded.head.version}")
         draft = Draft(loaded.book, now, loaded.back, counter)
         decide(draft)
-        if not draft.facts:
+        if not draft.facts and not origin.key:
             return ReturnOutcome(loaded.back, loaded.head.version, now)
+        if not draft.facts:
+            # A caller's key keeps its answer, also where nothing is new.
+            draft.change(ReturnUpdated, draft.current)
         answer = key if origin.key else None
         answered = store.append(loaded.head, draft, origin, answer, claims(draft.current))
+        if answered.back.label_wanted and answered.back.status in ("rejected", "cancelled"):
+            store.forget_address(answered.back)
         return ReturnOutcome.of(answered, replayed=False)
 
     return until_written(attempt)
