@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import pytest
@@ -126,7 +127,7 @@ def carried(returns: Returns) -> None:
         if not fresh:
             return
         for envelope in fresh:
-            told(lambda envelope=envelope: _taken(returns, envelope))  # type: ignore[misc]
+            told(partial(_taken, returns, envelope))
             returns.published[envelope.id] = envelope
     raise AssertionError("the service does not come to rest")
 

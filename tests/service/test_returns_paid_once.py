@@ -23,7 +23,7 @@ from tests.service.returns_crashes import (
     rested,
     told,
 )
-from tests.service.returns_service import HOME, euros, order_placed, redemption
+from tests.service.returns_service import HOME, euros, news_of, order_placed, redemption
 from tests.service.table_contents import contents, nothing_changes
 
 TENDERS = [
@@ -185,6 +185,82 @@ def test_an_accident_at_any_step_changes_nothing_of_what_is_paid(
     assert places == {"transact", "put", "delete", "PUT", "POST", "put_new"}
 
 
+def test_an_accident_at_any_step_of_a_late_result_changes_nothing(
+    returns: Returns, crashes: Crashes
+) -> None:
+    """From the message at the door to the refund that has succeeded."""
+    for chosen in range(9):
+        returns.forget_everything()
+        crashes.arm(0, "killed")
+        planned = refund_planned(returns, f"late-{chosen}")
+        return_id, refund_id = planned.data["return_id"], planned.data["refunds"][0]["refund_id"]
+        returns.fault("late")
+        assert returns.deliver(planned) == []
+        crashes.arm(chosen, "killed")
+        returns.ask("POST", f"/sandbox/refunds/{refund_id}", {"status": "succeeded"})
+        (paid,) = returns.paid(planned.subject)
+        sent(returns, news_of(paid, returns.now, chosen))
+        rested(returns, return_id)
+        assert returns.kinds(planned.subject).count("refund.succeeded") == 1
+        assert sums(returns.paid(planned.subject)) == {"card": 5_000}
+        if chosen and not crashes.where:
+            assert chosen > 2
+            return
+    raise AssertionError("there is no end of it")
+
+
+def sent(returns: Returns, news: Any) -> None:
+    """Send a message until it is taken, as its sender does."""
+
+    def send() -> None:
+        assert returns.says("stripe", news).status == 202
+
+    told(send)
+
+
+def receipts(returns: Returns) -> list[Any]:
+    """Declare, confirm, let it be heard, and confirm again; return what is answered."""
+    told_by_amy = {"order_reference": "#1001", "email": "amy@example.com"}
+    declared = insisted(
+        lambda: returns.call("POST", "/withdrawals", told_by_amy, role=None, key="k")
+    )
+    found = []
+    for _ in range(2):
+        confirmed = insisted(
+            lambda: returns.call(
+                "POST",
+                "/withdrawals/{withdrawal_id}/confirm",
+                role=None,
+                key="k",
+                withdrawal_id=declared["id"],
+            )
+        )
+        found.append(confirmed["receipt"])
+        carried(returns)
+    return found
+
+
+def test_an_accident_at_any_step_of_a_withdrawal_changes_nothing(
+    returns: Returns, crashes: Crashes
+) -> None:
+    for chosen in range(1, 9):
+        returns.forget_everything()
+        crashes.arm(0, "killed")
+        order_id = returns.bought()
+        crashes.arm(chosen, "killed")
+        first, again = receipts(returns)
+        assert first == again
+        kinds = Counter(entry.type for entry in returns.journal())
+        assert kinds["return.requested"] == kinds["withdrawal.matched"] == 1
+        assert kinds["withdrawal.confirmed"] == kinds["withdrawal.declared"] == 1
+        (matched,) = returns.events("withdrawal.matched")
+        assert returns.get(matched["return_id"])["order_id"] == order_id
+        if not crashes.where:
+            assert chosen > 4
+            return
+    raise AssertionError("there is no end of it")
+
+
 def test_a_refund_whose_event_is_lost_is_paid_by_the_schedule(
     returns: Returns, crashes: Crashes
 ) -> None:
@@ -287,10 +363,10 @@ def test_a_refund_that_nobody_knows_of_is_asked_for_ever_more_seldom(returns: Re
     planned = refund_planned(returns)
     returns.deliver(planned)
     asked = []
-    for minute in range(600):
-        returns.later(minutes=1)
+    for minutes in range(5, 600, 5):
+        returns.later(minutes=5)
         if returns.watch()["seen"]:
-            asked.append(minute + 1)
+            asked.append(minutes)
     gaps = [later - earlier for earlier, later in zip(asked, asked[1:], strict=False)]
     assert gaps == sorted(gaps)
     assert 5 <= len(asked) <= 15
@@ -368,6 +444,31 @@ def test_money_that_a_bank_sends_back_is_paid_another_way(returns: Returns) -> N
     # Its units were told when it had succeeded once.
     told = [one["lines"] for one in returns.events("refund.succeeded")]
     assert told == [[{"line_id": "1", "quantity": 1}], []]
+
+
+def test_what_was_refused_for_good_is_paid_another_way_and_its_units_told_once(
+    returns: Returns,
+) -> None:
+    returns.fault("fail", reason="charge_disputed")
+    planned = refund_planned(returns)
+    return_id, refund_id = planned.data["return_id"], planned.data["refunds"][0]["refund_id"]
+    returns.deliver(planned)
+    refund = refund_of(returns, return_id)
+    assert (refund["state"], refund["reason"]) == ("failed", "charge_disputed")
+    returns.later(days=2)
+    returns.watch()
+    assert returns.paid() == []
+
+    body = {"tender": "gift_card", "reference": "GIFT", "reason": "in dispute"}
+    path = "refunds/{refund_id}/replan"
+    returns.done(returns.command(return_id, path, body, refund_id=refund_id))
+    again = returns.command(return_id, path, body, refund_id=refund_id)
+    assert (again.status, again.body["code"]) == (409, "INVALID_TRANSITION")
+    returns.pump(times=2)
+    assert returns.get(return_id)["status"] == "resolved"
+    assert sums(returns.paid()) == {"gift_card": 5_000}
+    (told,) = returns.events("refund.succeeded")
+    assert told["lines"] == [{"line_id": "1", "quantity": 1}]
 
 
 def test_what_a_person_has_paid_is_not_paid_by_the_provider_as_well(returns: Returns) -> None:
