@@ -104,7 +104,10 @@ class Shop:
         purchase = self.purchase(name, amount, channel)
         return {
             "order_id": purchase["order_id"],
+            "source": "shop",
+            "external_id": name,
             "channel": channel,
+            "currency": "EUR",
             "customer": {"email": self.email},
             "placed_at": purchase["occurred_at"],
             "lines": purchase["lines"],
@@ -172,6 +175,7 @@ def test_points_earned_online_are_spent_in_store_and_come_back_with_the_goods(
 
     refund = {
         "refund_id": f"ref-{member.run}",
+        "occurred_at": rfc3339(datetime.now(UTC)),
         "order_id": member.order("web"),
         "lines": [{"line_id": "1", "quantity": 1}],
         "legs": [{"tender": "points", "points": 120, "reference": held.body["id"]}],
