@@ -437,7 +437,7 @@ def redeem_code(call: Call, body: contracts.RedeemCode) -> Answer[contracts.Retu
 # --- withdrawals: open to everybody ---------------------------------------------------------------
 
 
-@routes.post("/v1/withdrawals", scope=None, status=201, refusals=[IdempotencyKeyReused])
+@routes.post("/v1/withdrawals", scope=None, status=201)
 def declare_withdrawal(call: Call, body: Declaration) -> Answer[contracts.WithdrawalView]:
     """First step of the statutory withdrawal: declare, without an account."""
     declared = withdrawals.declare(store(), body, call.origin("web"), call.now)
