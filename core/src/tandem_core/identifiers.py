@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
-from typing import Annotated, Literal, Self
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from tandem_core.values import Strict
@@ -39,6 +41,28 @@ class Identifier(Strict):
             _require(_CARD, value, "card", "must be 4 to 64 letters or digits")
         object.__setattr__(self, "value", value)
         return self
+
+    @property
+    def digest(self) -> str:
+        """Its name where personal data must not stand: keys show up in logs and metrics."""
+        return f"{self.type}#{hashlib.sha256(self.value.encode()).hexdigest()[:40]}"
+
+
+def readable(told: Iterable[Any]) -> tuple[Identifier, ...]:
+    """Return of what somebody tells as identifiers those that can be read as such."""
+    found = []
+    for one in told:
+        try:
+            found.append(Identifier.model_validate(one))
+        except ValidationError:
+            continue
+    return tuple(found)
+
+
+def contacts(email: str | None, phone: str | None) -> tuple[Identifier, ...]:
+    """Return the contacts that can be read; a shop's free text often cannot."""
+    told = (("email", email), ("phone", phone))
+    return readable({"type": kind, "value": value} for kind, value in told if value)
 
 
 def _require(pattern: re.Pattern[str], value: str, kind: str, message: str) -> None:

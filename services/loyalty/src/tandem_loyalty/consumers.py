@@ -11,13 +11,12 @@ from datetime import datetime
 from typing import Any
 
 from chalice.app import Blueprint
-from pydantic import ValidationError
 
 from tandem_core import startup
 from tandem_core.clock import utc_now
 from tandem_core.due import while_there_is_time
 from tandem_core.events import Envelope
-from tandem_core.identifiers import Identifier
+from tandem_core.identifiers import contacts
 from tandem_core.logs import logger
 from tandem_core.outbox import service_outbox
 from tandem_core.queues import envelope_in, handle_each, hide_until
@@ -102,7 +101,7 @@ def on_order_placed(store: Store, envelope: Envelope, now: datetime) -> None:
     order = contracts.OrderPlaced.model_validate(envelope.data)
     purchase = order.purchase()
     customer = order.customer
-    identifiers = _identifiers(customer)
+    identifiers = contacts(customer.email, customer.phone)
     if purchase is None or not (customer.customer_id or identifiers):
         return
     for attempt in ("as a member", "after parking"):
@@ -214,18 +213,6 @@ def _accumulate(
         use_cases.accumulate_purchase(store, account_id, purchase, envelope.origin(), now)
     except OrderAlreadyAccrued:
         logger().info("order has earned elsewhere", extra={"order_id": purchase.order_id})
-
-
-def _identifiers(customer: contracts.HeardCustomer) -> tuple[Identifier, ...]:
-    """Return the contacts that can be read as identifiers; a shop's free text often cannot."""
-    found = []
-    for kind, value in (("email", customer.email), ("phone", customer.phone)):
-        if value:
-            try:
-                found.append(Identifier.model_validate({"type": kind, "value": value}))
-            except ValidationError:
-                logger().info("contact not usable", extra={"kind": kind})
-    return tuple(found)
 
 
 _HANDLERS: Mapping[str, Callable[[Store, Envelope, datetime], None]] = {

@@ -11,13 +11,12 @@ from datetime import datetime
 from typing import Any
 
 from chalice.app import Blueprint
-from pydantic import ValidationError
 
 from tandem_core import startup
 from tandem_core.clock import utc_now
 from tandem_core.due import while_there_is_time
 from tandem_core.events import Envelope
-from tandem_core.identifiers import Identifier
+from tandem_core.identifiers import readable
 from tandem_core.inbox import MessageNotFound
 from tandem_core.logs import count, logger
 from tandem_core.outbox import service_outbox
@@ -214,15 +213,8 @@ def on_account_enrolled(store: Store, envelope: Envelope, now: datetime) -> None
     account = contracts.AccountEnrolled.model_validate(envelope.data)
     if account.customer_id is None:
         return
-    contacts = [one for one in map(_identifier, account.identifiers) if one and one.type != "card"]
+    contacts = [one for one in readable(account.identifiers) if one.type != "card"]
     customers.claim_orders(store, account.customer_id, contacts, envelope.origin(), now)
-
-
-def _identifier(raw: Any) -> Identifier | None:
-    try:
-        return Identifier.model_validate(raw)
-    except ValidationError:
-        return None
 
 
 _HANDLERS: Mapping[str, Callable[[Store, Envelope, datetime], None]] = {

@@ -146,7 +146,7 @@ def notified_key(customer_id: str, what: str) -> Key:
 
 def contact_key(contact: Identifier) -> Key:
     """Return the key of the customer that a contact is known to be of."""
-    return Key(f"CONTACT#{contact.type}#{_digest(contact.value)}", "CUSTOMER")
+    return Key(f"CONTACT#{contact.digest}", "CUSTOMER")
 
 
 def addressee(contact: Identifier) -> str:

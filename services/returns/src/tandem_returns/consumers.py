@@ -12,13 +12,12 @@ from datetime import datetime
 from typing import Any
 
 from chalice.app import Blueprint
-from pydantic import ValidationError
 
 from tandem_core import startup
 from tandem_core.clock import utc_now
 from tandem_core.due import while_there_is_time
 from tandem_core.events import Envelope
-from tandem_core.identifiers import Identifier
+from tandem_core.identifiers import readable
 from tandem_core.inbox import MessageNotFound
 from tandem_core.logs import count, logger
 from tandem_core.outbox import service_outbox
@@ -30,7 +29,7 @@ from tandem_returns.providers import labels_for, provider_for
 from tandem_returns.purchases import Book
 from tandem_returns.return_facts import RefundPlanned, ReturnBookUpdated
 from tandem_returns.secrets import provider_secrets
-from tandem_returns.store import OrderNotFound, Store, contact_digest, store
+from tandem_returns.store import OrderNotFound, Store, store
 from tandem_returns.use_cases import books, inbox, parcels, refunds, returns, withdrawals
 
 blueprint = Blueprint(__name__)
@@ -225,15 +224,8 @@ def on_account_enrolled(store: Store, envelope: Envelope, now: datetime) -> None
     del now
     account = heard.AccountEnrolled.model_validate(envelope.data)
     if account.customer_id:
-        contacts = [contact_digest(one) for one in map(_identifier, account.identifiers) if one]
+        contacts = [one.digest for one in readable(account.identifiers)]
         store.keep_customer(account.customer_id, contacts)
-
-
-def _identifier(raw: Any) -> Identifier | None:
-    try:
-        return Identifier.model_validate(raw)
-    except ValidationError:
-        return None
 
 
 def on_tier_changed(store: Store, envelope: Envelope, now: datetime) -> None:

@@ -47,7 +47,6 @@ from typing import NamedTuple
 from tandem_core.clock import Instant, rfc3339
 from tandem_core.cursors import cursor_of, plain_cursor
 from tandem_core.due import due_attributes, due_heads
-from tandem_core.identifiers import Identifier
 from tandem_core.inbox import Inbox
 from tandem_core.journal import (
     Claim,
@@ -184,11 +183,6 @@ def withdrawal_key(withdrawal_id: str) -> Key:
 
 def quote_key(quote_id: str) -> Key:
     return Key(f"QUOTE#{quote_id}", "QUOTE")
-
-
-def contact_digest(contact: Identifier) -> str:
-    """Return by what a contact finds things: no personal data, which would show in logs."""
-    return f"{contact.type}#{_digest(contact.value)}"
 
 
 def _digest(value: str) -> str:

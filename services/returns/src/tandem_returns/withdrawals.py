@@ -13,7 +13,6 @@ staff. The module decides; it renders no text, sends nothing, and knows no store
 
 from __future__ import annotations
 
-import hashlib
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
@@ -21,11 +20,11 @@ from datetime import datetime, timedelta
 from typing import Annotated, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from tandem_core.clock import Instant
-from tandem_core.identifiers import Identifier, IdentifierType
+from tandem_core.identifiers import contacts
 from tandem_core.ids import derived_id
 from tandem_core.problems import Conflict
 from tandem_core.values import Document, Quantity, Reference, Strict
@@ -280,16 +279,7 @@ def matched(
 def contact_digests(email: str | None, phone: str | None) -> tuple[str, ...]:
     """Return by what a purchase of a person is found: no personal data, and equal for equal
     contacts. What cannot be read as a contact has none."""
-    kinds: tuple[tuple[IdentifierType, str | None], ...] = (("email", email), ("phone", phone))
-    digests = []
-    for kind, value in kinds:
-        if value:
-            try:
-                contact = Identifier(type=kind, value=value)
-            except ValidationError:
-                continue
-            digests.append(f"{kind}#{hashlib.sha256(contact.value.encode()).hexdigest()[:40]}")
-    return tuple(digests)
+    return tuple(contact.digest for contact in contacts(email, phone))
 
 
 def matches(declaration: Declaration, book: Book) -> bool:
@@ -299,8 +289,8 @@ def matches(declaration: Declaration, book: Book) -> bool:
     """
     named = {_plain(name) for name in (book.order_id, book.external_id, book.number) if name}
     wanted = _plain(declaration.order_reference)
-    contacts = contact_digests(declaration.email, declaration.phone)
-    return bool(wanted) and wanted in named and not set(book.contacts).isdisjoint(contacts)
+    known_by = contact_digests(declaration.email, declaration.phone)
+    return bool(wanted) and wanted in named and not set(book.contacts).isdisjoint(known_by)
 
 
 def find(declaration: Declaration, books: Iterable[Book]) -> Book | None:

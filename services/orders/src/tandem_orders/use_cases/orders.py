@@ -7,9 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
-from pydantic import ValidationError
-
-from tandem_core.identifiers import Identifier
+from tandem_core.identifiers import Identifier, contacts
 from tandem_core.ids import derived_id
 from tandem_core.journal import (
     Entry,
@@ -458,12 +456,4 @@ def _references(fulfillments: Iterable[FulfillmentReport]) -> list[ParcelReferen
 
 
 def identifiers(contact: Contact) -> tuple[Identifier, ...]:
-    """Return the contacts that can be read as identifiers; a shop's free text often cannot."""
-    found = []
-    for kind, value in (("email", contact.email), ("phone", contact.phone)):
-        if value:
-            try:
-                found.append(Identifier.model_validate({"type": kind, "value": value}))
-            except ValidationError:
-                continue
-    return tuple(found)
+    return contacts(contact.email, contact.phone)

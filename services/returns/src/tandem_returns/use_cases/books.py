@@ -12,7 +12,7 @@ from tandem_returns.drafts import Draft
 from tandem_returns.heard import HeardCustomer, OrderPlaced, OrderUpdated, Redemption
 from tandem_returns.purchases import Book
 from tandem_returns.return_facts import ReturnBookUpdated
-from tandem_returns.store import Store, contact_digest, event_key
+from tandem_returns.store import Store, event_key
 from tandem_returns.withdrawals import contact_digests
 
 Decide = Callable[[Book], ReturnBookUpdated | None]
@@ -122,7 +122,7 @@ def find_purchases(store: Store, contact: Identifier | None, customer_id: str | 
     """Return what somebody has bought, newest first, by a contact of theirs or as a customer."""
     orders: list[str] = []
     if contact:
-        known, orders = store.find_orders(contact_digest(contact))
+        known, orders = store.find_orders(contact.digest)
         customer_id = customer_id or known
     if customer_id:
         orders += store.orders_of(customer_id)
