@@ -17,6 +17,7 @@ from tandem_returns.eligibility import DryRun
 from tandem_returns.labels import Address
 from tandem_returns.logistics import UnitState
 from tandem_returns.policies import PolicyDefinition
+from tandem_returns.quotes import WantedLine
 from tandem_returns.return_facts import InspectedUnits, ReceivedUnits
 from tandem_returns.returns import (
     Decision,
@@ -25,7 +26,6 @@ from tandem_returns.returns import (
     RefundState,
     Status,
 )
-from tandem_returns.use_cases.quotes import WantedLine
 from tandem_returns.withdrawals import Receipt
 
 # What a return says of its lines has to fit an event; a larger order comes back in several.

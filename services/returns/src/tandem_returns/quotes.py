@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tandem_core.clock import Instant
 from tandem_core.problems import Conflict
-from tandem_core.values import Reference, Strict
+from tandem_core.values import Quantity, Reference, Strict
 from tandem_returns.cases import Case
 from tandem_returns.eligibility import Verdict
 from tandem_returns.refund_plans import Plan
@@ -31,6 +31,12 @@ class PaymentDue(Conflict):
     """`due` is to be paid before the replacement is there."""
 
     code, title = "PAYMENT_DUE", "The replacement costs more than what comes back"
+
+
+class WantedLine(Strict):
+    line_id: Reference
+    quantity: Quantity
+    reason: Reference
 
 
 class Quote(Strict):

@@ -605,7 +605,7 @@ class Store:
         head = head_of(policy_key(policy_id), policy_id, item)
         return head, _versions(policy_id, head)
 
-    def policies_for(self, source: str, placed_at: datetime) -> Policy:
+    def policy_for(self, source: str, placed_at: datetime) -> Policy:
         """Return the policy that was in force for an order: the one named as its source, where
         there is such a one, else the default one."""
         ids = list(dict.fromkeys((source, DEFAULT_POLICY_ID)))

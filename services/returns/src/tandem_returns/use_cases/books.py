@@ -25,7 +25,7 @@ def open_book(store: Store, order: OrderPlaced, seq: int, origin: Origin, now: d
         loaded = store.load_book(order.order_id)
         if loaded.book:
             return
-        policy = store.policies_for(order.source, order.placed_at)
+        policy = store.policy_for(order.source, order.placed_at)
         draft = Draft(None, now)
         contacts = contact_digests(order.customer.email, order.customer.phone)
         draft.record(bookkeeping.opened(order, policy.pin, contacts, seq))

@@ -11,21 +11,14 @@ from tandem_core.ids import derived_id
 from tandem_core.journal import Origin
 from tandem_core.money import Money
 from tandem_core.problems import invalid_field
-from tandem_core.values import Quantity, Reference, Strict
 from tandem_returns.cases import Case, CaseLine, Method, Outcome, Signals
 from tandem_returns.eligibility import evaluate
 from tandem_returns.policies import Policy
 from tandem_returns.purchases import Book
-from tandem_returns.quotes import Quote
+from tandem_returns.quotes import Quote, WantedLine
 from tandem_returns.refund_plans import plan, same_items
 from tandem_returns.returns import ExchangeLine
 from tandem_returns.store import Store, quote_key, repeated_quote
-
-
-class WantedLine(Strict):
-    line_id: Reference
-    quantity: Quantity
-    reason: Reference
 
 
 @dataclass(frozen=True, slots=True)

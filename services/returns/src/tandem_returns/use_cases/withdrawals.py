@@ -10,9 +10,10 @@ from tandem_core.logs import logger
 from tandem_core.problems import Conflict, TooLarge
 from tandem_returns.ids import id_within
 from tandem_returns.purchases import Book
+from tandem_returns.quotes import WantedLine
 from tandem_returns.returns import Return, ReturnNotFound
 from tandem_returns.store import Store, WithdrawalNotFound
-from tandem_returns.use_cases.quotes import WantedLine, Wish, quoted
+from tandem_returns.use_cases.quotes import Wish, quoted
 from tandem_returns.use_cases.returns import open_return
 from tandem_returns.withdrawals import (
     CONFIRM_WITHIN,
