@@ -53,6 +53,16 @@ def test_each_change_is_a_version_and_what_is_in_force_is_not_published_again(
     assert [one["version"] for one in returns.events("policy.published")] == [2, 3]
 
 
+def test_a_policy_that_is_called_as_an_order_has_events_of_its_own(returns: Returns) -> None:
+    order_id = returns.bought()
+    body = {"name": "Odd", "terms": {"window_days": 14}}
+    put = returns.call("PUT", POLICY, body, role="admin", policy_id=order_id)
+    assert put.status == 200, put.body
+    names = [entry.id for entry in returns.journal()]
+    assert len(set(names)) == len(names)
+    assert returns.kinds(order_id) == ["return_book.opened", "return_book.updated"]
+
+
 def test_two_who_change_a_policy_do_not_overwrite_each_other(returns: Returns) -> None:
     tag = returns.call("GET", POLICY, policy_id="main").headers["ETag"]
     returns.publish(terms={"window_days": 14})

@@ -602,7 +602,8 @@ class Store:
     def policy_head(self, policy_id: str) -> tuple[Head, PolicyVersions | None]:
         """Return a policy as it is. The default one exists before anybody has published it."""
         (item,) = self.table.get(policy_key(policy_id))
-        head = head_of(policy_key(policy_id), policy_id, item)
+        # Events are named by their subject, and a policy may be called as an order is.
+        head = head_of(policy_key(policy_id), f"pol_{policy_id}", item)
         return head, _versions(policy_id, head)
 
     def policy_for(self, source: str, placed_at: datetime) -> Policy:
