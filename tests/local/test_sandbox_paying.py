@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from tandem_returns.providers import labels_for, provider_for
 from tests.local.sandboxes import misbehave, paid, running_sandbox, send
 
 READ_SECONDS = 0.25
+_SOON_SECONDS = 30.0
 HOME = Address(name="Ada", street1="1 Quay", city="Leith", postal_code="EH6 6", country="GB")
 SHOP = {"name": "S", "street1": "2 Quay", "city": "Leith", "postal_code": "EH6", "country": "GB"}
 NO_FURTHER = ("succeeded", "failed", "pending", "requires_action")
@@ -329,8 +331,8 @@ def test_a_provider_that_is_not_there_is_unknown(sandbox: Sandbox) -> None:
 )
 def test_an_answer_that_is_none_is_unknown(answer: bytes) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        # A failure must not leave it waiting for the second call.
-        responder = threading.Thread(target=_answer_twice, args=(server, answer), daemon=True)
+        server.settimeout(_SOON_SECONDS)
+        responder = threading.Thread(target=_answer_twice, args=(server, answer))
         responder.start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
         environment = {
@@ -351,12 +353,42 @@ def test_an_answer_that_is_none_is_unknown(answer: bytes) -> None:
 
 def _answer_twice(server: socket.socket, answer: bytes) -> None:
     for _ in range(2):
-        connection, _ = server.accept()
-        with connection, connection.makefile("rb") as request:
-            head = iter(request.readline, b"\r\n")
-            lengths = [line for line in head if line.lower().startswith(b"content-length:")]
-            request.read(int(lengths[0].partition(b":")[2]))
+        with _asked(server) as connection:
             connection.sendall(answer)
+
+
+def _asked(server: socket.socket) -> socket.socket:
+    """Return the next connection once its request has been read."""
+    connection, _ = server.accept()
+    connection.settimeout(_SOON_SECONDS)
+    with connection.makefile("rb") as request:
+        lengths = [b"content-length: 0"]
+        while (line := request.readline().lower()) not in (b"\r\n", b""):
+            if line.startswith(b"content-length:"):
+                lengths.append(line)
+        request.read(int(lengths[-1].partition(b":")[2]))
+    return connection
+
+
+def test_no_call_uses_the_connection_of_another() -> None:
+    """A provider that keeps connections open although it is asked to close them."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        ThreadPoolExecutor(1) as caller,
+        ExitStack() as kept_open,
+    ):
+        server.settimeout(_SOON_SECONDS)
+        environment = {"TANDEM_STRIPE_URL": f"http://127.0.0.1:{server.getsockname()[1]}"}
+        provider = provider_for(
+            "card", provider_settings(environment, ProviderSecrets.model_validate(KEYS))
+        )
+        assert provider
+        for _ in range(2):
+            answered = caller.submit(provider.refund, order())
+            connection = kept_open.enter_context(_asked(server))
+            connection.sendall(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
+            assert answered.result(_SOON_SECONDS).reason == "status_503"
+            assert connection.recv(1) == b"", "the caller has left"
 
 
 FAULT = st.sampled_from(

@@ -62,8 +62,11 @@ class Later:
         self._wake.set()
 
     def _run(self) -> None:
-        while not self._closing:
+        while True:
+            # Before the look: whoever wakes after it is heard.
             self._wake.clear()
+            if self._closing:
+                return
             now = time.time()
             pending = self._ledger.all("pending")
             for one in pending:

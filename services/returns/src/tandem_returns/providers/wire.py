@@ -17,7 +17,7 @@ from pydantic import HttpUrl
 from tandem_returns.payments import Misconfigured, Patience
 
 if TYPE_CHECKING:
-    from urllib3 import PoolManager
+    from ssl import SSLContext
 
 _MAX_ANSWER_BYTES = 4_000_000
 _MAX_IDENTIFIER = 128
@@ -64,25 +64,26 @@ def call(
 
     Raises NoAnswer for everything that leaves that open, Misconfigured for a refused key.
     """
-    from urllib3 import Timeout
+    from urllib3 import PoolManager, Timeout
     from urllib3.exceptions import HTTPError, NewConnectionError, TimeoutError
 
     try:
-        response = _connections().request(
-            method,
-            str(url).rstrip("/") + path,
-            body=body,
-            # A connection that slept with the process may be dead, and be noticed by a time-out.
-            headers={"Connection": "close", "User-Agent": "tandem/1", **headers},
-            timeout=Timeout(connect=patience.connect_seconds, read=patience.read_seconds),
-            retries=False,
-            redirect=False,
-            preload_content=False,
-        )
-        try:
+        # A connection of its own: one that slept with the process may be dead, which only a
+        # time-out would tell, and not every provider closes what it is asked to close.
+        with (
+            PoolManager(num_pools=1, ssl_context=_certificates()) as connection,
+            connection.request(
+                method,
+                str(url).rstrip("/") + path,
+                body=body,
+                headers={"Connection": "close", "User-Agent": "tandem/1", **headers},
+                timeout=Timeout(connect=patience.connect_seconds, read=patience.read_seconds),
+                retries=False,
+                redirect=False,
+                preload_content=False,
+            ) as response,
+        ):
             raw = response.read(_MAX_ANSWER_BYTES + 1)
-        finally:
-            response.close()
     except NewConnectionError as absent:
         raise NoAnswer("not_reached") from absent
     except TimeoutError as late:
@@ -125,11 +126,8 @@ def identifier(value: Any) -> str | None:
 
 
 @lru_cache(maxsize=1)
-def _connections() -> PoolManager:
-    """Return the process's pool, for what it has read of the system's certificates."""
+def _certificates() -> SSLContext:
+    """Return what the system trusts, read once: the SDK's own are cut down to those of AWS."""
     import ssl
 
-    from urllib3 import PoolManager
-
-    # The SDK's own are cut down to those of AWS.
-    return PoolManager(num_pools=4, ssl_context=ssl.create_default_context())
+    return ssl.create_default_context()
