@@ -89,6 +89,7 @@ class Returns(Service[Store]):
         event_id: str | None = None,
         seq: int | None = None,
         times: int = 1,
+        actor: str = "system",
     ) -> Envelope:
         """Deliver an event of another service, numbered within its subject."""
         subject = str(data.get("order_id") or data.get("account_id") or "subject")
@@ -102,7 +103,7 @@ class Returns(Service[Store]):
             time=rfc3339(self.now),
             dataschema=f"urn:tandem:event:{kind}:1",
             tandemseq=seq or self.seqs[subject],
-            actor="system",
+            actor=actor,
             channel="web",
             data=data,
         )
@@ -123,8 +124,9 @@ class Returns(Service[Store]):
     def ordered(self, external_id: str = "1001", **changes: Any) -> str:
         """Hear of an order of two shoes and a hat; return its id."""
         placed_at = changes.pop("placed_at", rfc3339(self.now))
+        actor = changes.pop("actor", "system")
         placed = order_placed(external_id, placed_at, **changes)
-        self.hear("orders", "order.placed", placed)
+        self.hear("orders", "order.placed", placed, actor=actor)
         return str(placed["order_id"])
 
     def delivered(

@@ -75,6 +75,62 @@ def test_units_that_were_cancelled_do_not_come_back(returns: Returns) -> None:
     assert problem["left"] == [{"line_id": "1", "quantity": 1}]
 
 
+# --- whose order it is ----------------------------------------------------------------------------
+
+
+def opened_by_staff(returns: Returns, order_id: str) -> str:
+    quote_id = returns.quoted(order_id, role="staff")
+    return str(returns.done(returns.open(quote_id, role="staff"))["id"])
+
+
+SHOP, OTHER = ({"role": "integration", "subject": name} for name in ("shop", "other_shop"))
+
+
+def test_an_integration_returns_what_it_has_placed_and_no_other(returns: Returns) -> None:
+    order_id = returns.bought(actor="integration:shop")
+    quote_id = returns.quoted(order_id, **SHOP)
+    with nothing_changes(returns):
+        refusal(returns.quote(order_id, **OTHER), 404, "ORDER_NOT_FOUND")
+        refusal(returns.open(quote_id, **OTHER), 404, "QUOTE_NOT_FOUND")
+    return_id = str(returns.done(returns.open(quote_id, **SHOP))["id"])
+    parcel = {"carrier": "ups", "tracking_number": "1Z999AA10123456784"}
+    with nothing_changes(returns):
+        refusal(returns.open(quote_id, **OTHER), 404, "QUOTE_NOT_FOUND")
+        for verb, body in (("cancel", {"reason": "no"}), ("parcels", parcel)):
+            reply = returns.command(return_id, verb, body, **OTHER)
+            refusal(reply, 404, "RETURN_NOT_FOUND")
+    for path in ("/returns/{return_id}", "/returns/{return_id}/code"):
+        reply = returns.call("GET", path, return_id=return_id, **OTHER)
+        refusal(reply, 404, "RETURN_NOT_FOUND")
+        assert returns.call("GET", path, return_id=return_id, **SHOP).status == 200
+    reply = returns.call("GET", "/returns", query={"order_id": order_id}, **OTHER)
+    refusal(reply, 404, "ORDER_NOT_FOUND")
+    assert returns.done(returns.command(return_id, "parcels", parcel, **SHOP))
+
+
+def test_an_integration_finds_its_own_among_the_orders_of_a_customer(returns: Returns) -> None:
+    orders = [
+        returns.bought(f"100{number}", actor=actor)
+        for number, actor in enumerate(["integration:shop", "integration:other_shop", "system"])
+    ]
+    opened = [opened_by_staff(returns, order_id) for order_id in orders]
+    for caller, seen in ((SHOP, (0, 2)), (OTHER, (1, 2)), ({"role": "staff"}, (0, 1, 2))):
+        found = returns.call("POST", "/purchases/search", {"customer_id": "cus_1"}, **caller)
+        of_customer = returns.call("GET", "/returns", query={"customer_id": "cus_1"}, **caller)
+        assert {one["order_id"] for one in found.body["orders"]} == {orders[at] for at in seen}
+        assert {one["id"] for one in of_customer.body["returns"]} == {opened[at] for at in seen}
+
+
+def test_whoever_takes_goods_in_takes_those_of_any_integration(returns: Returns) -> None:
+    return_id = opened_by_staff(returns, returns.bought(actor="integration:shop"))
+    warehouse = {"role": "integration", "subject": "warehouse"}
+    assert returns.received(return_id, **warehouse)["status"] == "in_progress"
+    line = {"line_id": "1", "quantity": 1, "disposition": "restocked"}
+    returns.done(returns.command(return_id, "inspect", {"lines": [line]}, **warehouse))
+    code = returns.code(opened_by_staff(returns, returns.bought("1002", actor="integration:shop")))
+    assert returns.done(returns.redeem(code, **warehouse))["status"] == "in_progress"
+
+
 # --- what the policy says -------------------------------------------------------------------------
 
 

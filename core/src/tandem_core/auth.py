@@ -146,6 +146,11 @@ class Principal:
         """
         return self.role is not Role.CUSTOMER or customer_id == self.subject
 
+    def has_placed(self, integration: str | None) -> bool:
+        """Tell whether an order is this caller's affair: of what integrations have placed, by their
+        `actor`, each has its own. What no integration has placed is for all of them."""
+        return self.role is not Role.INTEGRATION or integration in (None, self.actor)
+
     def at_location(self, location_id: str | None) -> str | None:
         """Return where this happens; a terminal acts in its own store only (else Forbidden)."""
         if self.role is not Role.TERMINAL:

@@ -38,7 +38,12 @@ _ARRIVED = frozenset({"delivered", "collected"})
 
 
 def opened(
-    order: OrderPlaced, policy: str, contacts: tuple[str, ...], seq: int
+    order: OrderPlaced,
+    policy: str,
+    contacts: tuple[str, ...],
+    seq: int,
+    *,
+    placed_by: str | None = None,
 ) -> ReturnBookOpened:
     """Open the book of an order, under the policy that was in force when it was placed."""
     lines = tuple(_line(line) for line in order.lines)
@@ -61,6 +66,7 @@ def opened(
         country=order.destination.country if order.destination else None,
         store_id=order.store_id,
         placed_at=order.placed_at,
+        placed_by=placed_by,
         currency=order.currency,
         policy=policy,
         lines=lines,

@@ -14,6 +14,7 @@ from typing import Any
 from chalice.app import Blueprint
 
 from tandem_core import startup
+from tandem_core.auth import Role
 from tandem_core.clock import utc_now
 from tandem_core.due import while_there_is_time
 from tandem_core.events import Envelope
@@ -144,7 +145,8 @@ def hear(store: Store, envelope: Envelope, now: datetime) -> None:
 def on_order_placed(store: Store, envelope: Envelope, now: datetime) -> None:
     """Open the book of an order, and handle the events that came before it."""
     order = heard.OrderPlaced.model_validate(envelope.data)
-    books.open_book(store, order, envelope.tandemseq, envelope.origin(), now)
+    placed_by = envelope.actor if envelope.actor.startswith(f"{Role.INTEGRATION}:") else None
+    books.open_book(store, order, envelope.tandemseq, envelope.origin(), now, placed_by=placed_by)
     failures: list[Exception] = []
     for key, event in store.parked_events(order.order_id):
         parked = Envelope.model_validate_json(event)

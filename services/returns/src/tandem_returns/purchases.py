@@ -133,7 +133,8 @@ class Arrival(Strict):
 
 class Book(Strict):
     """The return book of an order. `policy` pins the version that was in force at the purchase;
-    `contacts` are digests by which it is found without a receipt."""
+    `contacts` are digests by which it is found without a receipt. `placed_by` is the integration
+    whose order it is, None for an order of nobody's own."""
 
     order_id: str
     source: Reference
@@ -143,6 +144,7 @@ class Book(Strict):
     country: str | None = None
     store_id: Reference | None = None
     placed_at: Instant
+    placed_by: str | None = None
     currency: Currency
     customer_id: Reference | None = None
     policy: str

@@ -48,6 +48,7 @@ class ReturnBookOpened(BookFact):
     country: str | None = None
     store_id: Reference | None = None
     placed_at: Instant
+    placed_by: str | None = None
     currency: Currency
     policy: str
     lines: tuple[BookLine, ...]

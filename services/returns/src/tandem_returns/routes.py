@@ -35,6 +35,7 @@ from tandem_returns.refund_plans import ExchangeInvalid, PointsNotKnownYet
 from tandem_returns.returns import Parcel, RefundNotFound, Return, ReturnMoved, ReturnNotFound
 from tandem_returns.secrets import code_secrets, webhook_secrets
 from tandem_returns.store import (
+    LoadedReturn,
     OrderNotFound,
     PolicyNotFound,
     QuoteNotFound,
@@ -113,12 +114,10 @@ def try_policy(_call: Call, policy_id: str, body: contracts.TryPolicy) -> Answer
 
 
 @routes.post("/v1/purchases/search", scope=Scope.PURCHASES_SEARCH, writes=False)
-def search_purchases(
-    _call: Call, body: contracts.SearchPurchases
-) -> Answer[contracts.PurchasePage]:
+def search_purchases(call: Call, body: contracts.SearchPurchases) -> Answer[contracts.PurchasePage]:
     """Find what somebody has bought, without a receipt: by phone, e-mail, member's card."""
     found = books.find_purchases(store(), body.identifier, body.customer_id)
-    return Answer(views.purchases(found))
+    return Answer(views.purchases([one for one in found if _may_see(call.principal, one)]))
 
 
 @routes.post(
@@ -151,7 +150,7 @@ def quote_return(call: Call, body: contracts.QuoteRequest) -> Answer[contracts.Q
         override=body.override_reason,
     )
     given = quotes.give_quote(
-        store(), wish, call.origin(), call.now, check=_owned_book(call.principal)
+        store(), wish, call.origin(), call.now, check=_check_order(call.principal)
     )
     return Answer(views.quote_view(given.quote), replayed=given.replayed)
 
@@ -168,10 +167,20 @@ def _check_quote(principal: Principal, body: contracts.QuoteRequest) -> None:
         raise Forbidden("A gift is returned at a counter, or by staff")
 
 
-def _owned_book(principal: Principal) -> Callable[[Book], None]:
+def _may_see(principal: Principal, book: Book) -> bool:
+    return principal.owns(book.customer_id) and principal.has_placed(book.placed_by)
+
+
+def _check_order(principal: Principal) -> Callable[[Book], None]:
+    return _check(principal, lambda book: OrderNotFound(f"There is no order {book.order_id}"))
+
+
+def _check(principal: Principal, missing: Callable[[Book], Missing]) -> Callable[[Book], None]:
+    """Return what raises `missing` for an order that is not the caller's."""
+
     def check(book: Book) -> None:
-        if not principal.owns(book.customer_id):
-            raise OrderNotFound(f"There is no order {book.order_id}")
+        if not _may_see(principal, book):
+            raise missing(book)
 
     return check
 
@@ -196,12 +205,19 @@ def _owned_book(principal: Principal) -> Callable[[Book], None]:
 def open_return(call: Call, body: contracts.OpenReturn) -> Answer[contracts.ReturnView]:
     """Execute a quote. What is asked back is held from now on, against every other channel."""
     quote = store().quote(body.quote_id)
+    unknown = QuoteNotFound(f"There is no quote {body.quote_id}")
     if not call.principal.owns(quote.customer_id):
-        raise QuoteNotFound(f"There is no quote {body.quote_id}")
+        raise unknown
     if body.payment and call.principal.role is Role.CUSTOMER:
         raise Forbidden("What is paid on top is the store's or the shop's to say")
     opened = returns.open_return(
-        store(), quote, body.payment, body.address, call.origin(), call.now
+        store(),
+        quote,
+        body.payment,
+        body.address,
+        call.origin(),
+        call.now,
+        check=_check(call.principal, lambda _book: unknown),
     )
     return _answer(opened)
 
@@ -209,10 +225,10 @@ def open_return(call: Call, body: contracts.OpenReturn) -> Answer[contracts.Retu
 @routes.get(_RETURN, scope=Scope.RETURNS_READ, refusals=[ReturnNotFound])
 def get_return(call: Call, return_id: str) -> Answer[contracts.ReturnView]:
     """Read a return as it is."""
-    back, version = returns.get_return(store(), return_id)
-    _check_owned(call.principal)(back)
+    loaded = _own_return(call.principal, return_id)
+    back = loaded.back
     label_url = store().label_url(back) if back.label else None
-    return Answer(views.return_view(back, call.now, label_url), version=version)
+    return Answer(views.return_view(back, call.now, label_url), version=loaded.head.version)
 
 
 @routes.get("/v1/returns", scope=Scope.RETURNS_READ, refusals=[OrderNotFound])
@@ -225,9 +241,10 @@ def list_returns(call: Call, query: contracts.ReturnQuery) -> Answer[contracts.R
         if not call.principal.owns(query.customer_id):
             raise Missing
         found, cursor = store().returns_of_customer(query.customer_id, query.limit, query.cursor)
+        found = _own_returns(call.principal, found)
     else:
         order_id = query.order_id or ""
-        _owned_book(call.principal)(store().load_book(order_id).existing)
+        _check_order(call.principal)(store().load_book(order_id).existing)
         found, cursor = store().returns_of(order_id, query.limit, query.cursor)
     shown = tuple(views.return_view(back, call.now) for back in found)
     return Answer(contracts.ReturnPage(returns=shown, cursor=cursor))
@@ -254,7 +271,12 @@ def cancel_return(
     call: Call, return_id: str, body: contracts.Cancel
 ) -> Answer[contracts.ReturnView]:
     """Call a return off before anything is on its way."""
-    return _changed(call, return_id, lambda draft: deciding.cancel(draft, body.reason))
+    return _changed(
+        call,
+        return_id,
+        lambda draft: deciding.cancel(draft, body.reason),
+        check=_check_return(call.principal, return_id),
+    )
 
 
 @routes.post(
@@ -310,6 +332,7 @@ def add_parcel(
         call,
         return_id,
         lambda draft: deciding.add_parcel(draft, parcel, None, None, by_customer=by_customer),
+        check=_check_return(call.principal, return_id),
     )
 
 
@@ -361,8 +384,7 @@ def replan_refund(
 )
 def get_code(call: Call, return_id: str) -> Answer[contracts.CodeView]:
     """Give the code to show at a counter, as text and as a drawing; asked again, the same one."""
-    back, _ = returns.get_return(store(), return_id)
-    _check_owned(call.principal)(back)
+    back = _own_return(call.principal, return_id).back
     if back.status != "approved" or back.ship_by is None or back.code_used:
         raise CodeNotReady
     seeds = _seeds()
@@ -508,15 +530,17 @@ def _changed(
     return_id: str,
     decide: Callable[[Draft], None],
     *,
+    check: Callable[[Book], None] = lambda _book: None,
     counter: str | None = None,
 ) -> Answer[contracts.ReturnView]:
+    """Run a command. What only stores, warehouses and staff may do, they do for any order."""
     changed = returns.change_return(
         store(),
         return_id,
         decide,
         call.origin(),
         call.now,
-        check=_check_owned(call.principal),
+        check=check,
         counter=counter,
     )
     return _answer(changed)
@@ -527,12 +551,24 @@ def _answer(changed: returns.ReturnOutcome) -> Answer[contracts.ReturnView]:
     return Answer(view, version=changed.version, replayed=changed.replayed)
 
 
-def _check_owned(principal: Principal) -> Callable[[Return], None]:
-    def check(back: Return) -> None:
-        if not principal.owns(back.customer_id):
-            raise ReturnNotFound(f"There is no return {back.return_id}")
+def _check_return(principal: Principal, return_id: str) -> Callable[[Book], None]:
+    return _check(principal, lambda _book: ReturnNotFound(f"There is no return {return_id}"))
 
-    return check
+
+def _own_return(principal: Principal, return_id: str) -> LoadedReturn:
+    """Raises ReturnNotFound, also for what is not the caller's."""
+    loaded = store().load_return(return_id)
+    _check_return(principal, return_id)(loaded.book)
+    return loaded
+
+
+def _own_returns(principal: Principal, found: list[Return]) -> list[Return]:
+    """Leave out the returns of orders that are another integration's."""
+    if principal.role is not Role.INTEGRATION:
+        return found
+    books_of = store().books([back.order_id for back in found])
+    own = {book.order_id for book in books_of if principal.has_placed(book.placed_by)}
+    return [back for back in found if back.order_id in own]
 
 
 def _counter(principal: Principal, store_id: str | None) -> str | None:

@@ -18,7 +18,15 @@ from tandem_returns.withdrawals import contact_digests
 Decide = Callable[[Book], ReturnBookUpdated | None]
 
 
-def open_book(store: Store, order: OrderPlaced, seq: int, origin: Origin, now: datetime) -> None:
+def open_book(  # noqa: PLR0913  an event and what it says
+    store: Store,
+    order: OrderPlaced,
+    seq: int,
+    origin: Origin,
+    now: datetime,
+    *,
+    placed_by: str | None = None,
+) -> None:
     """Open the book of an order, once, under the policy that was in force when it was placed."""
 
     def attempt() -> None:
@@ -28,7 +36,7 @@ def open_book(store: Store, order: OrderPlaced, seq: int, origin: Origin, now: d
         policy = store.policy_for(order.source, order.placed_at)
         draft = Draft(None, now)
         contacts = contact_digests(order.customer.email, order.customer.phone)
-        draft.record(bookkeeping.opened(order, policy.pin, contacts, seq))
+        draft.record(bookkeeping.opened(order, policy.pin, contacts, seq, placed_by=placed_by))
         for reference in _redemptions(draft.opened):
             redemption = store.redemption_for(reference, order.order_id)
             fact = bookkeeping.redeemed(draft.opened, redemption, now) if redemption else None

@@ -15,7 +15,7 @@ from tandem_returns.drafts import Draft
 from tandem_returns.labels import Label, LabelOrder, Labels, LabelUnavailable
 from tandem_returns.returns import LabelState, Parcel, Return, ReturnMoved
 from tandem_returns.store import Store
-from tandem_returns.use_cases.returns import change_return, get_return
+from tandem_returns.use_cases.returns import change_return
 
 
 def make_label(
@@ -23,7 +23,7 @@ def make_label(
 ) -> None:
     """Make the label of a return, once. What stands in its way for good is written down; what may
     pass raises LabelUnavailable, to come again."""
-    back, _ = get_return(store, return_id)
+    back = store.load_return(return_id).back
     if back.label_wanted and (back.label is None or back.label.state == "prepared"):
         try:
             _make(store, back, labels, origin, now)
@@ -66,7 +66,6 @@ def _note(
         lambda draft: deciding.with_label(draft, label),
         origin,
         now,
-        check=lambda _back: None,
     )
     return changed.back.label
 
@@ -86,6 +85,5 @@ def _add(
         decide,
         origin,
         now,
-        check=lambda _back: None,
         claims=lambda changed: [store.label_claim(changed, bought.label_url, now)],
     )

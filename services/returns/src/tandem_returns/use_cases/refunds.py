@@ -85,7 +85,6 @@ def _submit(store: Store, refund: Refund, provider: str, origin: Origin, now: da
         decide,
         origin,
         now,
-        check=lambda _back: None,
     )
     return is_ours
 
@@ -121,7 +120,6 @@ def _write(
         decide,
         origin,
         now,
-        check=lambda _back: None,
     )
 
 
@@ -140,9 +138,7 @@ def let_time_pass(store: Store, return_id: str, providers: Providers, now: datet
     """Write down what time has done to a return, and ask for the refunds that are to be asked."""
     origin = Origin("tandem", "system")
     before = store.load_return(return_id).back
-    after = change_return(
-        store, return_id, deciding.time_passes, origin, now, check=lambda _back: None
-    ).back
+    after = change_return(store, return_id, deciding.time_passes, origin, now).back
     if after.late and not before.late:
         count("refund_late")
     if after.overdue and not before.overdue:

@@ -61,9 +61,11 @@ def open_return(  # noqa: PLR0913  what is said when a quote is accepted
     address: Address | None,
     origin: Origin,
     now: datetime,
+    *,
+    check: Callable[[Book], None] = lambda _book: None,
 ) -> ReturnOutcome:
     """Execute a quote exactly as it was given, once, whoever asks how often. A parcel whose
-    sender's address is known gets a label.
+    sender's address is known gets a label. `check` may refuse the caller.
 
     Raises QuoteExpired, NotReturnable, ReturnExceedsPurchase, QuoteOutdated, PaymentDue.
     """
@@ -71,6 +73,7 @@ def open_return(  # noqa: PLR0913  what is said when a quote is accepted
 
     def attempt() -> ReturnOutcome:
         loaded = store.load_book(quote.order_id, key, creation_key(origin.callers_key))
+        check(loaded.existing)
         executed, claimed = loaded.items
         _check_key(claimed, origin)
         if executed:
@@ -170,7 +173,7 @@ def change_return(  # noqa: PLR0913  a command, who gives it and where
     origin: Origin,
     now: datetime,
     *,
-    check: Callable[[Return], None],
+    check: Callable[[Book], None] = lambda _book: None,
     counter: str | None = None,
     claims: Callable[[Return], Sequence[Claim]] = lambda _back: (),
 ) -> ReturnOutcome:
@@ -180,7 +183,7 @@ def change_return(  # noqa: PLR0913  a command, who gives it and where
     def attempt() -> ReturnOutcome:
         key = command_key(order_of("ret", return_id) or "", origin.callers_key)
         loaded = store.load_return(return_id, *([key] if origin.key else []))
-        check(loaded.back)
+        check(loaded.book)
         if origin.key and loaded.items[0]:
             return _replayed(loaded.items[0], origin)
         check_key_unused(loaded.head, origin, key)
@@ -214,12 +217,6 @@ def approval(store: Store, reason: str) -> Decide:
     return decide
 
 
-def get_return(store: Store, return_id: str) -> tuple[Return, int]:
-    """Raises ReturnNotFound."""
-    loaded = store.load_return(return_id)
-    return loaded.back, loaded.head.version
-
-
 def follow_parcel(store: Store, parcel: ParcelHeard, origin: Origin, now: datetime) -> None:
     """Let the returns that a parcel brings know where it is. One that comes after others have asked
     for its units is left to whoever receives it."""
@@ -238,7 +235,7 @@ def follow_parcel(store: Store, parcel: ParcelHeard, origin: Origin, now: dateti
         for back in store.all_returns_of(order_id):
             numbers = {_plain(one.tracking_number) for one in back.parcels}
             if _plain(parcel.tracking_number) in numbers:
-                change_return(store, back.return_id, decide, origin, now, check=lambda _back: None)
+                change_return(store, back.return_id, decide, origin, now)
 
 
 def _plain(tracking_number: str) -> str:
