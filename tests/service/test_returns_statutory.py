@@ -92,6 +92,23 @@ def test_the_same_declaration_twice_is_one(returns: Returns) -> None:
         assert declare(returns, key="k") == first
 
 
+@pytest.mark.parametrize(
+    ("raw", "status", "code"),
+    [
+        ('{"foo": 1}', 422, "VALIDATION_FAILED"),
+        ("[]", 422, "VALIDATION_FAILED"),
+        ("{", 400, "MALFORMED_JSON"),
+    ],
+)
+def test_a_call_that_takes_no_body_refuses_one(
+    returns: Returns, raw: str, status: int, code: str
+) -> None:
+    declared = declare(returns)
+    with nothing_changes(returns):
+        refusal(confirm(returns, declared, raw=raw), status, code)
+    assert confirm(returns, declared, raw="{}").status == 200
+
+
 def test_a_declaration_is_confirmed_within_a_day(returns: Returns) -> None:
     declared = declare(returns)
     returns.later(days=1)

@@ -62,6 +62,9 @@ def test_codes_are_public_and_stay() -> None:
 @pytest.mark.parametrize("kind", [one for one in KERNEL if one is not problems.ValidationFailed])
 def test_a_problem_is_rendered_as_rfc_9457_says(kind: type[Problem]) -> None:
     body = json.loads(json.dumps(kind("what happened", available=3).body("/v1/accounts")))
+    if issubclass(kind, problems.Unprocessable):
+        (error,) = body.pop("errors")
+        assert error == {"field": kind.field, "code": kind.code, "detail": "what happened"}
     assert body == {
         "type": f"urn:tandem:problem:{kind.code.lower().replace('_', '-')}",
         "title": kind.title,

@@ -156,6 +156,25 @@ def test_pages_are_read_to_their_end_or_to_the_limit() -> None:
     assert [one["n"] for one in every_page(read, 3)] == [0, 1, 2]
 
 
+@pytest.mark.parametrize(
+    ("there", "given", "after"),
+    [(0, 0, None), (2, 2, None), (3, 3, None), (4, 3, "3"), (9, 3, "3")],
+)
+def test_a_page_of_a_list_goes_on_only_when_there_is_more(
+    there: int, given: int, after: str | None
+) -> None:
+    class Client:
+        def query(self, **request: Any) -> Any:
+            """Answer as DynamoDB does: a full page has a last key, whether or not more follows."""
+            items = [{"sk": {"S": str(n)}} for n in range(1, there + 1)][: request["Limit"]]
+            last = {"LastEvaluatedKey": items[-1]} if len(items) == request["Limit"] else {}
+            return {"Items": items, **last}
+
+    page = Table("table", cast(Any, Client())).query_page("pk = :pk", {":pk": "A"}, limit=3)
+    assert len(page.items) == given
+    assert page.next_key == (after and {"sk": after})
+
+
 def test_a_till_does_not_wait_for_the_sdks_own_limits() -> None:
     module.dynamodb_client.cache_clear()
     config = module.dynamodb_client().meta.config

@@ -21,7 +21,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar, get_args, get_type_hints
 
 from chalice.app import Blueprint, Request, Response
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tandem_core.auth import ANYONE, AUTHORIZER, Principal, Scope, principal_of
 from tandem_core.clock import utc_now
@@ -72,6 +72,12 @@ class Answer(Generic[Body]):
     body: Body
     version: int | None = None
     replayed: bool = False
+
+
+class _Nothing(BaseModel):
+    """The body of a call that takes none."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,8 +239,10 @@ def _answered(endpoint: Endpoint, request: Request, path_parts: Mapping[str, str
         body = _validated(endpoint.body.model_validate_json, _raw_body(request) or b"{}")
         arguments["body"] = body
         meaning = body.model_dump_json(exclude_unset=True)
-    if endpoint.takes_raw:
+    elif endpoint.takes_raw:
         arguments["raw"] = _raw_request(request)
+    elif endpoint.method != "GET":
+        _validated(_Nothing.model_validate_json, _raw_body(request) or b"{}")
     call = Call(
         principal=principal,
         now=now,

@@ -131,7 +131,7 @@ class Inbox:
             if not since <= at <= until:
                 raise no_such_cursor()
             start = {"inbox_day": f"{source}#{day}", "at": at, **message_key(message_id)._asdict()}
-        page = self.table.query(
+        page = self.table.query_page(
             "inbox_day = :day AND #at BETWEEN :since AND :until",
             {":day": f"{source}#{day}", ":since": since, ":until": until},
             names={"#at": "at"},
@@ -164,7 +164,7 @@ class Inbox:
 
     def parked(self, limit: int, cursor: str | None) -> tuple[list[Parked], str | None]:
         """Return a page of parked messages, newest first."""
-        page = self.table.query(
+        page = self.table.query_page(
             "pk = :pk AND sk < :before",
             {":pk": "PARKED", ":before": plain_cursor(cursor) if cursor else "9999"},
             newest_first=True,

@@ -102,7 +102,15 @@ class TooLarge(Problem):
 
 
 class Unprocessable(Problem):
+    """`field` is what the caller has to look at; "" is the body as a whole."""
+
     status, code, title = 422, "UNPROCESSABLE", "The request breaks a rule"
+    field: ClassVar[str] = ""
+
+    def __init__(self, detail: str = "", **extra: Any) -> None:
+        super().__init__(detail, **extra)
+        wrong: FieldError = {"field": self.field, "code": self.code, "detail": self.detail}
+        self.extra = {"errors": [wrong]} | self.extra
 
 
 class ValidationFailed(Unprocessable):
@@ -115,6 +123,7 @@ class ValidationFailed(Unprocessable):
 
 class IdempotencyKeyReused(Unprocessable):
     code, title = "IDEMPOTENCY_KEY_REUSED", "This Idempotency-Key came with another request before"
+    field = "Idempotency-Key"
 
 
 class Busy(Problem):

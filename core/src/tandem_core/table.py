@@ -131,6 +131,15 @@ class Table:
             request["ExclusiveStartKey"] = _to_wire(start)
         return _page(self.client.query(**request))
 
+    def query_page(self, condition: str, values: Mapping[str, Value], **options: Any) -> Page:
+        """Read a page for a list, with the options of `query`. It has a `next_key`, which is then
+        its last item, only when there is more."""
+        limit: int = options.pop("limit")
+        page = self.query(condition, values, limit=limit + 1, **options)
+        if len(page.items) <= limit:
+            return page
+        return Page(page.items[:limit], page.items[limit - 1])
+
     def scan(
         self,
         expression: str,

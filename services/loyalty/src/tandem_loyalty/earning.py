@@ -34,6 +34,7 @@ class LimitExceeded(Conflict):
 
 class ActionNotRewarded(Unprocessable):
     code, title = "ACTION_NOT_REWARDED", "The program gives no points for this action"
+    field = "action"
 
 
 class Action(Strict):

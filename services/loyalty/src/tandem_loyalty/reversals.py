@@ -27,6 +27,7 @@ class ReturnExceedsPurchase(Conflict):
 
 class UnknownLine(Unprocessable):
     code, title = "UNKNOWN_LINE", "The order has no such line"
+    field = "lines"
 
 
 def reverse_lines(  # noqa: PLR0913  a decision and the order's own history

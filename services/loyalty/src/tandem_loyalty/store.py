@@ -302,7 +302,7 @@ class Store:
 
         No two entries of an account are recorded at the same instant, so that is the cursor.
         """
-        page = self.table.query(
+        page = self.table.query_page(
             "subject = :subject AND #at < :before",
             {":subject": account_id, ":before": _instant_of(cursor) if cursor else _END_OF_TIME},
             names={"#at": "at"},

@@ -257,7 +257,7 @@ class Store:
             placed_at, _, order_id = plain_cursor(cursor).partition("#")
             start = {"customer": customer_id, "placed_at": placed_at}
             start |= order_key(order_id)._asdict()
-        page = self.table.query(
+        page = self.table.query_page(
             "customer = :customer",
             {":customer": customer_id},
             index="customer",
@@ -522,7 +522,7 @@ class Store:
         self, customer_id: str, limit: int, cursor: str | None
     ) -> tuple[list[TimelineEntry], str | None]:
         """Return a page of a customer's timeline, newest first."""
-        page = self.table.query(
+        page = self.table.query_page(
             "pk = :pk AND sk < :before",
             {":pk": f"TL#{customer_id}", ":before": plain_cursor(cursor) if cursor else "9999"},
             newest_first=True,

@@ -46,6 +46,7 @@ _LAST_SECOND = 253_402_300_799  # of the year 9999
 
 class CodeInvalid(Unprocessable):
     code, title = "CODE_INVALID", "This is not a return code, or it was altered"
+    field = "code"
 
 
 class CodeExpired(Conflict):

@@ -46,6 +46,7 @@ class ReturnExceedsPurchase(Conflict):
 
 class UnknownLine(Unprocessable):
     code, title = "UNKNOWN_LINE", "The order has no such line"
+    field = "lines"
 
 
 class LineQuantity(Strict):

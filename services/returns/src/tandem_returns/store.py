@@ -276,7 +276,7 @@ class Store:
         if cursor:
             _, _, return_id = plain_cursor(cursor).partition("#")
             start = {**return_key(order_id, return_id)._asdict()}
-        page = self.table.query(
+        page = self.table.query_page(
             "pk = :pk AND begins_with(sk, :returns)",
             {":pk": pk, ":returns": "RETURN#"},
             limit=limit,
@@ -307,7 +307,7 @@ class Store:
             order_id = order_of("ret", return_id) or ""
             start = {"customer": customer_id, "placed_at": placed_at}
             start |= return_key(order_id, return_id)._asdict()
-        page = self.table.query(
+        page = self.table.query_page(
             "customer = :customer",
             {":customer": customer_id},
             index="customer",
@@ -331,7 +331,7 @@ class Store:
             at, _, return_id = plain_cursor(cursor).partition("#")
             order_id = order_of("ret", return_id) or ""
             start = {"day": day, "at": at, **return_key(order_id, return_id)._asdict()}
-        page = self.table.query(
+        page = self.table.query_page(
             "#day = :day AND #at BETWEEN :since AND :until",
             {":day": day, ":since": since, ":until": until},
             names={"#day": "day", "#at": "at"},
@@ -361,7 +361,7 @@ class Store:
     def awaiting_decision(self, limit: int, cursor: str | None) -> tuple[list[Return], str | None]:
         """Return a page of the returns that wait for a person, oldest first. Those that do not any
         more are forgotten, so a page may be short."""
-        page = self.table.query(
+        page = self.table.query_page(
             "pk = :pk AND sk > :after",
             {":pk": "REVIEW", ":after": plain_cursor(cursor) if cursor else "0"},
             limit=limit,
