@@ -83,7 +83,9 @@ def opened_by_staff(returns: Returns, order_id: str) -> str:
     return str(returns.done(returns.open(quote_id, role="staff"))["id"])
 
 
-SHOP, OTHER = ({"role": "integration", "subject": name} for name in ("shop", "other_shop"))
+SHOP: dict[str, Any] = {"role": "integration", "subject": "shop"}
+OTHER: dict[str, Any] = {"role": "integration", "subject": "other_shop"}
+STAFF: dict[str, Any] = {"role": "staff"}
 
 
 def test_an_integration_returns_what_it_has_placed_and_no_other(returns: Returns) -> None:
@@ -114,7 +116,7 @@ def test_an_integration_finds_its_own_among_the_orders_of_a_customer(returns: Re
         for number, actor in enumerate(["integration:shop", "integration:other_shop", "system"])
     ]
     opened = [opened_by_staff(returns, order_id) for order_id in orders]
-    for caller, seen in ((SHOP, (0, 2)), (OTHER, (1, 2)), ({"role": "staff"}, (0, 1, 2))):
+    for caller, seen in ((SHOP, (0, 2)), (OTHER, (1, 2)), (STAFF, (0, 1, 2))):
         found = returns.call("POST", "/purchases/search", {"customer_id": "cus_1"}, **caller)
         of_customer = returns.call("GET", "/returns", query={"customer_id": "cus_1"}, **caller)
         assert {one["order_id"] for one in found.body["orders"]} == {orders[at] for at in seen}
@@ -123,7 +125,7 @@ def test_an_integration_finds_its_own_among_the_orders_of_a_customer(returns: Re
 
 def test_whoever_takes_goods_in_takes_those_of_any_integration(returns: Returns) -> None:
     return_id = opened_by_staff(returns, returns.bought(actor="integration:shop"))
-    warehouse = {"role": "integration", "subject": "warehouse"}
+    warehouse: dict[str, Any] = {"role": "integration", "subject": "warehouse"}
     assert returns.received(return_id, **warehouse)["status"] == "in_progress"
     line = {"line_id": "1", "quantity": 1, "disposition": "restocked"}
     returns.done(returns.command(return_id, "inspect", {"lines": [line]}, **warehouse))
