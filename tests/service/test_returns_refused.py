@@ -8,7 +8,11 @@ from typing import Any
 import pytest
 
 from tandem_core.clock import rfc3339
+from tandem_core.journal import Origin
+from tandem_core.money import Money
 from tandem_returns import codes
+from tandem_returns.payments import RefundOrder, RefundResult
+from tandem_returns.use_cases.refunds import pay
 from tests.service.conftest import START, Returns
 from tests.service.returns_endpoints import foreign_refund
 from tests.service.returns_service import (
@@ -446,7 +450,7 @@ def test_a_message_of_a_refund_that_nobody_knows_is_shown_and_can_be_understood_
     returns.pump(times=2)
     (parked,) = returns.parked()
     assert parked["message_id"] == reply.body["message_id"]
-    assert parked["reason"].startswith("RETURN_NOT_FOUND: ")
+    assert parked["reason"] == f"REFUND_NOT_FOUND: There is no refund rfd_{'0' * 36}0"
     assert (parked["source"], parked["topic"]) == ("stripe", "refund.updated")
     again = returns.call(
         "POST", "/inbox/replay", {"message_id": parked["message_id"]}, role="staff"
@@ -461,12 +465,12 @@ def test_a_message_that_came_too_early_is_understood_when_it_is_replayed(
     """As after a restored backup: the message is there before the refund that it speaks of."""
     return_id = returns.opened(returns.bought())
     refund_id = f"rfd_{return_id.removeprefix('ret_')}0"
-    told = foreign_refund() | {"metadata": {"tandem_refund_id": refund_id}}
+    returns.fault("late")
+    told = foreign_refund() | {"metadata": {"tandem_refund_id": refund_id}, "id": None}
     returns.says("stripe", stripe_news(told, returns.now, "evt_1"))
     returns.pump()
     (parked,) = returns.parked()
     assert parked["reason"].startswith("REFUND_NOT_FOUND: ")
-    returns.fault("late")
     returns.received(return_id, role="integration")
     returns.pump()
     assert returns.get(return_id)["refund"]["refunds"][0]["state"] == "pending"
@@ -515,11 +519,63 @@ def test_a_message_without_a_meaning_for_us_is_kept_and_told_to_nobody(returns: 
     assert returns.unpublished() == []
 
 
-def test_a_shop_refund_of_stripe_that_is_not_ours_is_no_affair_of_ours(returns: Returns) -> None:
+def test_a_refund_that_stripe_made_without_us_is_shown_once(returns: Returns) -> None:
     told = foreign_refund() | {"metadata": {}}
     returns.says("stripe", stripe_news(told, returns.now, "evt_1"))
+    returns.says("stripe", stripe_news(told, returns.now, "evt_2", kind="charge.refund.updated"))
     returns.pump()
-    assert returns.parked() == []
+    (parked,) = returns.parked()
+    assert parked["reason"] == "REFUND_NOT_FOUND: the refund carries no id of ours"
+
+
+@pytest.mark.parametrize(
+    ("change", "is_ours"),
+    [
+        ({}, True),
+        ({"amount": 999_999}, False),
+        ({"amount": 1}, False),
+        ({"currency": "usd"}, False),
+        ({"id": "re_of_somebody_else"}, False),
+        ({"amount": None, "currency": None}, True),
+    ],
+)
+def test_news_of_another_payment_move_nothing(
+    returns: Returns, change: dict[str, Any], is_ours: bool
+) -> None:
+    return_id = returns.opened(returns.bought())
+    returns.fault("late")
+    returns.received(return_id, role="integration")
+    returns.pump()
+    (paid,) = returns.paid()
+    before = returns.get(return_id)
+    assert before["refund"]["refunds"][0]["state"] == "pending"
+    news = news_of({**paid, "status": "succeeded", "currency": "EUR"}, returns.now, 1)
+    news["data"]["object"] |= change
+    returns.says("stripe", news)
+    returns.pump()
+    after = returns.get(return_id)
+    if is_ours:
+        assert after["refund"]["refunds"][0]["state"] == "succeeded"
+        assert returns.parked() == []
+        return
+    assert after == before
+    (parked,) = returns.parked()
+    assert parked["reason"].startswith("REFUND_DIFFERS: ")
+
+
+def test_one_provider_says_nothing_of_what_another_pays(returns: Returns) -> None:
+    tenders = [{"type": "gift_card", "paid": euros(12_500), "reference": "gift_1"}]
+    return_id = returns.opened(returns.bought(tenders=tenders))
+    returns.fault("late")
+    returns.received(return_id, role="integration")
+    returns.pump()
+    (paid,) = returns.paid()
+    ours = {"metadata": {"tandem_refund_id": paid["refund_id"]}}
+    returns.says("stripe", stripe_news(foreign_refund() | ours, returns.now, "evt_1"))
+    returns.pump()
+    assert returns.get(return_id)["refund"]["refunds"][0]["state"] == "pending"
+    (parked,) = returns.parked()
+    assert parked["reason"].startswith("REFUND_DIFFERS: ")
 
 
 def test_news_that_contradict_what_is_known_move_nothing(returns: Returns) -> None:
@@ -533,3 +589,24 @@ def test_news_that_contradict_what_is_known_move_nothing(returns: Returns) -> No
     assert returns.get(return_id)["refund"]["refunds"][0]["state"] == "succeeded"
     kinds = returns.kinds(paid["order_id"])
     assert kinds.count("refund.succeeded") == 1
+
+
+def test_an_answer_about_another_payment_leaves_open_what_was_paid(returns: Returns) -> None:
+    """As when somebody has copied our metadata onto another refund."""
+
+    class Confused:
+        name = "stripe"
+
+        def refund(self, order: RefundOrder) -> RefundResult:
+            twice = Money(amount=order.amount.amount * 2, currency=order.amount.currency)
+            return RefundResult(outcome="succeeded", provider="stripe", paid=twice)
+
+        ask = refund
+
+    return_id = returns.opened(returns.bought())
+    returns.received(return_id, role="integration")
+    refund_id = returns.get(return_id)["refund"]["refunds"][0]["id"]
+    origin = Origin("tandem", "system")
+    pay(returns.store, refund_id, lambda _tender: Confused(), origin, returns.now)
+    (refund,) = returns.get(return_id)["refund"]["refunds"]
+    assert (refund["state"], refund["reason"]) == ("unknown", "differs")

@@ -15,11 +15,13 @@ from tandem_returns.payment_messages import (
     CREDIT,
     SENDERS,
     STRIPE,
+    NotOurs,
     RefundReport,
     Unparseable,
     parse_credit,
     parse_stripe,
 )
+from tandem_returns.providers.stripe import stripe_amount
 
 CREATED = 1_795_340_000
 AT = datetime.fromtimestamp(CREATED, UTC)
@@ -85,6 +87,7 @@ def test_an_event_of_stripe_about_our_refund_is_a_report(
         "order_id": "ord_1",
         "provider": "stripe",
         "provider_reference": "re_3P",
+        "paid": {"amount": 1299, "currency": "EUR"},
         "outcome": outcome,
         "reason": reason,
         "occurred_at": AT,
@@ -102,9 +105,7 @@ def test_a_refunded_charge_reports_the_refunds_that_it_lists_and_that_are_ours()
 @pytest.mark.parametrize(
     "body",
     [
-        event("refund.updated", refund(metadata={})),
-        event("refund.updated", refund(metadata=None)),
-        event("refund.updated", refund(metadata={"order_id": "6735"})),
+        event("charge.refund.updated", refund(metadata={})),
         event("charge.refunded", {"id": "ch_3P", "refunded": True}),
         event("charge.refunded", {"id": "ch_3P", "refunds": None}),
         event("charge.refunded", {"id": "ch_3P", "refunds": {"data": []}}),
@@ -115,6 +116,32 @@ def test_a_refunded_charge_reports_the_refunds_that_it_lists_and_that_are_ours()
 )
 def test_what_is_not_about_our_refunds_says_nothing(body: bytes) -> None:
     assert parse_stripe(body) == []
+
+
+@pytest.mark.parametrize("metadata", [{}, None, [], {"order_id": "6735"}])
+@pytest.mark.parametrize("topic", ["refund.created", "refund.updated", "refund.failed"])
+def test_a_refund_without_our_id_is_not_ours(topic: str, metadata: Any) -> None:
+    with pytest.raises(NotOurs):
+        parse_stripe(event(topic, refund(metadata=metadata)))
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "paid"),
+    [
+        (1299, "eur", (1299, "EUR")),
+        (1299, "jpy", (1299, "JPY")),
+        (12_340, "kwd", (12_340, "KWD")),
+        (129_900, "isk", (1299, "ISK")),
+        (13, "mga", (1300, "MGA")),
+        (1299, "xxx", None),
+        (None, "eur", None),
+    ],
+)
+def test_an_amount_is_read_as_it_was_written(amount: Any, currency: str, paid: Any) -> None:
+    (report,) = parse_stripe(event("refund.updated", refund(amount=amount, currency=currency)))
+    assert (report.paid and (report.paid.amount, report.paid.currency)) == paid
+    if report.paid:
+        assert stripe_amount(report.paid) == amount
 
 
 @pytest.mark.parametrize(
@@ -131,6 +158,13 @@ def test_what_is_not_about_our_refunds_says_nothing(body: bytes) -> None:
         (event("refund.updated", refund(), created=10**18), "created"),
         (event("refund.updated", refund(status="paused")), "state"),
         (event("refund.updated", refund(status=None)), "state"),
+        (event("refund.updated", refund(amount="12.99")), "amount"),
+        (event("refund.updated", refund(amount=True)), "amount"),
+        (event("refund.updated", refund(amount=-1)), "amount"),
+        (event("refund.updated", refund(amount=10**30)), "amount"),
+        (event("refund.updated", refund(amount=1, currency="isk")), "amount"),
+        (event("refund.updated", refund(currency="euro")), "amount"),
+        (event("refund.updated", refund(currency=["eur"])), "amount"),
         (event("refund.updated", refund(metadata={"tandem_refund_id": 7})), "refund_id"),
         (event("refund.updated", refund(metadata={"tandem_refund_id": ""})), "refund_id"),
         (event("refund.updated", refund(metadata={"tandem_refund_id": "x" * 200})), "refund_id"),
@@ -212,6 +246,8 @@ JSON = st.recursive(
         {},
         optional={
             "id": JSON,
+            "amount": JSON,
+            "currency": JSON | st.just("eur"),
             "status": JSON | st.sampled_from(["succeeded", "failed", "pending"]),
             "metadata": JSON | st.fixed_dictionaries({"tandem_refund_id": JSON, "order_id": JSON}),
             "failure_reason": JSON,
@@ -229,7 +265,7 @@ def test_nothing_but_unparseable_comes_out_of_a_parser(
     for parse in (parse_stripe, parse_credit):
         try:
             reports = parse(body)
-        except Unparseable:
+        except (Unparseable, NotOurs):
             continue
         assert all(report.refund_id for report in reports)
 

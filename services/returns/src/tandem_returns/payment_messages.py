@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from tandem_core.clock import GivenInstant, Instant
+from tandem_core.money import Money
 from tandem_core.signatures import SCHEMES, Headers, Scheme
 from tandem_core.values import Reference, Strict
 from tandem_returns.payments import RefundOutcome
@@ -29,13 +30,19 @@ class Unparseable(Exception):
     """The body is not what its sender promises. The text says where, never what stands there."""
 
 
+class NotOurs(Exception):
+    """The message is about a refund that none of ours is known by."""
+
+
 class RefundReport(Strict):
-    """What a provider says of a refund that carries our id."""
+    """What a provider says of a refund that carries our id. `paid` is None where it does not say
+    of how much."""
 
     refund_id: Reference
     order_id: Reference | None = None
     provider: str
     provider_reference: Reference | None = None
+    paid: Money | None = None
     outcome: RefundOutcome
     reason: str = ""
     occurred_at: Instant
@@ -46,8 +53,8 @@ class Sender:
     """A provider that sends messages: four facts, the same for every sender.
 
     `topics` are those with a meaning for us. `topic_of` and `dedupe_key` take whatever arrives and
-    never raise: "" is a topic that nobody can tell. `parse` raises Unparseable, nothing else; a
-    topic without a meaning and a refund that is not ours are no reports.
+    never raise: "" is a topic that nobody can tell. `parse` raises Unparseable and NotOurs, nothing
+    else; a topic without a meaning is no report.
     """
 
     name: str
@@ -57,21 +64,15 @@ class Sender:
     parse: Callable[[str, Headers, bytes], list[RefundReport]]
 
 
-_STRIPE_TOPICS = frozenset(
-    {
-        "refund.created",
-        "refund.updated",
-        "refund.failed",
-        "charge.refund.updated",
-        "charge.refunded",
-    }
-)
+# Each is about one refund; the other names tell the same once more.
+_STRIPE_REFUNDS = frozenset({"refund.created", "refund.updated", "refund.failed"})
+_STRIPE_TOPICS = _STRIPE_REFUNDS | {"charge.refund.updated", "charge.refunded"}
 # Our contract: the state of a credit has changed. Its system sends nothing else.
 _CREDIT_TOPICS = frozenset({"credit.updated"})
 
 
 def parse_stripe(body: bytes) -> list[RefundReport]:
-    """Read one event of Stripe. Raises Unparseable.
+    """Read one event of Stripe. Raises Unparseable, and NotOurs for a refund without our id.
 
     The time is the event's: a refund keeps the time at which it was made.
     """
@@ -82,7 +83,10 @@ def parse_stripe(body: bytes) -> list[RefundReport]:
     at = _unix_time(event.get("created"))
     told = _object(_object(event, "data"), "object")
     if topic != "charge.refunded":
-        return _stripe_report(told, at)
+        reports = _stripe_report(told, at)
+        if not reports and topic in _STRIPE_REFUNDS:
+            raise NotOurs("the refund carries no id of ours")
+        return reports
     # Of a charge only what older versions of Stripe list in it.
     refunds = told.get("refunds")
     listed = refunds.get("data") if isinstance(refunds, dict) else None
@@ -132,7 +136,7 @@ def parse_credit(body: bytes) -> list[RefundReport]:
 def _report(result: Mapping[str, Any], **known: Any) -> RefundReport:
     """Raises Unparseable for a state that nobody knows, and for ids that are none."""
     if result["outcome"] == "unknown":
-        raise Unparseable("the refund's state is not a known one")
+        raise Unparseable("the refund's state or amount is not a known one")
     try:
         return RefundReport.model_validate({**result, **known})
     except ValidationError as wrong:

@@ -36,11 +36,13 @@ class RefundOrder(Strict):
 
 
 class RefundResult(Strict):
-    """What is known of a refund. `reason` is a stable code, "" when there is nothing to explain."""
+    """What is known of a refund. `reason` is a stable code, "" when there is nothing to explain;
+    `paid` is what the provider says that it is about, None where it does not say."""
 
     outcome: RefundOutcome
     provider: str
     provider_reference: str | None = None
+    paid: Money | None = None
     reason: str = ""
 
 

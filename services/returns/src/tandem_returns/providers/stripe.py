@@ -42,6 +42,7 @@ OUTCOMES: Mapping[str, RefundOutcome] = {
 # the krona and the Ugandan shilling have kept the two that they had.
 _DECIMALS = {"MGA": 0, "ISK": 2, "UGX": 2}
 _THREE_DECIMALS = 3
+_NO_CURRENCY = "XXX"
 
 
 def stripe_amount(money: Money) -> int | None:
@@ -57,17 +58,41 @@ def stripe_amount(money: Money) -> int | None:
     return whole
 
 
+def paid_of(refund: Mapping[str, Any]) -> Money | None:
+    """Return what a refund object is about; None where it says nothing, or names no currency.
+
+    Raises ValueError for what is no money.
+    """
+    amount, currency = refund.get("amount"), str(refund.get("currency", "")).upper()
+    if amount is None or currency in ("", _NO_CURRENCY):
+        return None
+    if not isinstance(amount, int) or isinstance(amount, bool):
+        raise ValueError("the amount is no integer")
+    ours = decimals(currency)
+    theirs = _DECIMALS.get(currency, ours)
+    whole, rest = divmod(amount * int(10**ours), int(10**theirs))
+    if rest:
+        raise ValueError("the amount is finer than the currency")
+    return Money(amount=whole, currency=currency)
+
+
 def result_of(refund: Mapping[str, Any]) -> RefundResult:
-    """Read a refund object. A status that is new to us is unknown, and asked for again."""
+    """Read a refund object. A status that is new to us is unknown, and asked for again; so is what
+    is about no money."""
     status = str(refund.get("status"))
     outcome = OUTCOMES.get(status, "unknown")
     reason = code(refund.get("failure_reason")) or code(refund.get("pending_reason"))
     if status == "canceled":
         reason = reason or "canceled"
+    try:
+        paid = paid_of(refund)
+    except ValueError:
+        return RefundResult(outcome="unknown", provider=NAME, reason="unreadable_answer")
     return RefundResult(
         outcome=outcome,
         provider=NAME,
         provider_reference=identifier(refund.get("id")),
+        paid=paid,
         reason="" if outcome == "succeeded" else reason,
     )
 

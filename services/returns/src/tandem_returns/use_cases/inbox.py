@@ -1,7 +1,7 @@
 """What payment providers tell: kept first, answered at once, understood from the queue.
 
-A message about a refund that nobody knows is shown to staff and moves nothing. Understanding one
-twice has the effect of once.
+A message about a refund that nobody knows, or about other money than we asked for, is shown to
+staff and moves nothing. Understanding one twice has the effect of once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tandem_core.ids import derived_id
 from tandem_core.inbox import Message
 from tandem_core.journal import Origin
 from tandem_core.problems import Busy, Problem
-from tandem_returns.payment_messages import SENDERS, Sender, Unparseable
+from tandem_returns.payment_messages import SENDERS, NotOurs, Sender, Unparseable
 from tandem_returns.store import Store
 from tandem_returns.use_cases.refunds import note_report
 
@@ -65,6 +65,9 @@ def understand(store: Store, message_id: str, now: datetime) -> Outcome:
             raise Unparseable("the message does not tell its topic")
     except Unparseable as why:
         store.inbox.park(message, f"UNPARSEABLE: {why}", now)
+        return "parked"
+    except NotOurs as why:
+        store.inbox.park(message, f"REFUND_NOT_FOUND: {why}", now)
         return "parked"
     outcome: Outcome = "understood"
     for report in reports:

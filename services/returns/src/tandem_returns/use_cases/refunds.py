@@ -14,16 +14,23 @@ from datetime import datetime
 
 from tandem_core.journal import Origin
 from tandem_core.logs import count, logger
+from tandem_core.problems import Conflict
 from tandem_returns import deciding, payouts
 from tandem_returns.drafts import Draft
 from tandem_returns.ids import return_of
 from tandem_returns.payment_messages import RefundReport
 from tandem_returns.payments import Provider, RefundOrder, RefundResult
-from tandem_returns.returns import PERSON, Refund, Return, ReturnNotFound
+from tandem_returns.returns import PERSON, Refund, RefundNotFound, Return, ReturnNotFound
 from tandem_returns.store import Store
 from tandem_returns.use_cases.returns import change_return
 
 Providers = Callable[[str], Provider | None]
+
+
+class RefundDiffers(Conflict):
+    code = "REFUND_DIFFERS"
+    title = "The provider speaks of another amount, or another payment, than was asked for"
+
 
 # From so many questions without an answer on somebody has to look.
 _UNKNOWN_FOR_LONG = 6
@@ -46,6 +53,9 @@ def pay(store: Store, refund_id: str, providers: Providers, origin: Origin, now:
     is_ours = refund.state == "reserved" and _submit(store, refund, provider.name, origin, now)
     order = _order(back, refund)
     result = provider.refund(order) if is_ours else provider.ask(order)
+    if differs(refund, result):
+        result = RefundResult(outcome="unknown", provider=provider.name, reason="differs")
+        count("refund_contradicted")
     _write(store, refund_id, result, origin, now)
     if result.outcome == "unknown" and refund.asked >= _UNKNOWN_FOR_LONG:
         count("refund_unknown_old")
@@ -101,12 +111,26 @@ def _order(back: Return, refund: Refund) -> RefundOrder:
     )
 
 
+def differs(refund: Refund, told: RefundResult) -> bool:
+    """Tell whether a provider speaks of another payment: of another amount, or by another name."""
+    names = (refund.provider_reference, told.provider_reference)
+    return told.paid not in (None, refund.paid) or (all(names) and names[0] != names[1])
+
+
 def _write(
-    store: Store, refund_id: str, result: RefundResult, origin: Origin, now: datetime
+    store: Store,
+    refund_id: str,
+    result: RefundResult,
+    origin: Origin,
+    now: datetime,
+    *,
+    check: Callable[[Refund], None] = lambda _refund: None,
 ) -> None:
-    """Write down what a provider says of a refund. Raises ReturnNotFound, RefundNotFound."""
+    """Write down what a provider says of a refund. `check` may refuse it. Raises ReturnNotFound,
+    RefundNotFound."""
 
     def decide(draft: Draft) -> None:
+        check(draft.current.refund(refund_id))
         if not payouts.resulted(draft, refund_id, result):
             logger().error(
                 "a refund was told to be what it cannot be",
@@ -124,14 +148,23 @@ def _write(
 
 
 def note_report(store: Store, report: RefundReport, origin: Origin, now: datetime) -> None:
-    """Write down what a provider tells by itself. Raises ReturnNotFound, RefundNotFound."""
+    """Write down what a provider tells by itself. Raises RefundNotFound and RefundDiffers."""
     result = RefundResult(
         outcome=report.outcome,
         provider=report.provider,
         provider_reference=report.provider_reference,
+        paid=report.paid,
         reason=report.reason,
     )
-    _write(store, report.refund_id, result, origin, now)
+
+    def check(refund: Refund) -> None:
+        if refund.provider not in ("", report.provider) or differs(refund, result):
+            raise RefundDiffers(f"{refund.refund_id} is another payment than the one told")
+
+    try:
+        _write(store, report.refund_id, result, origin, now, check=check)
+    except ReturnNotFound as unknown:
+        raise RefundNotFound(f"There is no refund {report.refund_id}") from unknown
 
 
 def let_time_pass(store: Store, return_id: str, providers: Providers, now: datetime) -> None:
