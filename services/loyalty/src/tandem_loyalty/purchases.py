@@ -34,7 +34,11 @@ class Tender(Strict):
 
 
 class Purchase(Strict):
-    """An order of any channel, once, as a whole."""
+    """An order of any channel, once, as a whole.
+
+    `order_id` is its one name in every channel: the id that orders gave it (`ord_...`) where it is
+    placed there, too. Under two names it would earn twice.
+    """
 
     order_id: Reference
     channel: Channel
