@@ -3,18 +3,51 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tandem_local.filters import matches
 from tools.bench.front import Function, Repeat, delivery, streamed
+from tools.bench.meter import Cost, total
 from tools.bench.samples import Notebook, Sample
 from tools.bench.stage import resources
 
 RELAY = "relay"
+# What all steps are called together.
+WHOLE = "all of it"
 
 # What each step has cost, once for each time that it was run.
 Way = dict[str, list[Sample]]
+
+
+class Followed:
+    """The same way, followed several times; processor time is that of the last time.
+
+    The fields are those of who extends it, in an order of its own.
+    """
+
+    __slots__ = ()
+
+    ways: Sequence[Way]
+    processor: Mapping[str, float]
+
+    def costs(self, step: str) -> list[Cost]:
+        """Return what a step, or all of them, has cost each time."""
+        return [
+            total(
+                sample.cost
+                for name, taken in way.items()
+                for sample in taken
+                if step in (name, WHOLE)
+            )
+            for way in self.ways
+        ]
+
+    def runs(self, step: str) -> int:
+        return sum(len(taken) for name, taken in self.ways[-1].items() if step in (name, WHOLE))
+
+    def time(self, step: str) -> float:
+        return sum(time for name, time in self.processor.items() if step in (name, WHOLE))
 
 
 class Follower:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import gc
 import statistics
 import time
+from collections.abc import Mapping, Sequence
 
 from tools.bench.front import Front
 from tools.bench.meter import Meter
-from tools.bench.samples import Sample
+from tools.bench.samples import BARE_GET, Notebook, Operations, Sample
 
 _ROUNDS = 9
 _ROUND_SECONDS = 0.04
@@ -27,6 +28,22 @@ def microseconds(meter: Meter, front: Front, sample: Sample) -> float:
     gc.collect()
     rounds = [_seconds(meter, sample, repeats) / repeats for _ in range(_ROUNDS)]
     return statistics.median(rounds) * 1e6
+
+
+def multiples(notebook: Notebook, runs: Mapping[str, Sequence[Sample]]) -> dict[str, float]:
+    """Return processor times as multiples of a bare read's at about the same moment."""
+
+    def time_of(sample: Sample) -> float:
+        return microseconds(notebook.meter, notebook.front, sample)
+
+    bare = time_of(notebook.samples[BARE_GET][-1])
+    return {name: sum(map(time_of, taken)) / bare for name, taken in runs.items()}
+
+
+def timed(notebook: Notebook) -> Operations:
+    """Return what was measured, and how long the last execution of each operation takes."""
+    last = {name: taken[-1:] for name, taken in notebook.samples.items()}
+    return Operations(notebook.samples, multiples(notebook, last))
 
 
 def _seconds(meter: Meter, sample: Sample, repeats: int) -> float:

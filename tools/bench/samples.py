@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -21,6 +21,17 @@ class Sample:
     cost: Cost
     again: Repeat
     now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """The samples of each operation; processor time as a multiple of a bare read's."""
+
+    samples: Mapping[str, Sequence[Sample]]
+    processor: Mapping[str, float]
+
+    def costs(self) -> dict[str, list[Cost]]:
+        return {name: [one.cost for one in taken] for name, taken in self.samples.items()}
 
 
 @dataclass(slots=True)

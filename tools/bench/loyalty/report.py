@@ -10,7 +10,7 @@ from rich.table import Table
 
 from tools.bench.loyalty.operations import TWO_CALLS_FIVE_UNITS
 from tools.bench.samples import BARE_GET, Sample
-from tools.bench.tables import listed, sent_again, spread, write_units
+from tools.bench.tables import above, listed, sent_again, spread, write_units
 
 MAX_CALLS = 2
 MAX_WRITE_UNITS = 5
@@ -61,12 +61,7 @@ def broken_bounds(histories: Sequence[Measured]) -> list[str]:
                 ("AWS calls", MAX_CALLS, [len(cost.calls) for cost in costs]),
                 ("write units", MAX_WRITE_UNITS, [c.write_units - c.due_units for c in costs]),
             ):
-                above = [value for value in values if value > limit]
-                if above:
-                    broken.append(
-                        f"{where}: {max(above):g} {what}, at most {limit} wanted;"
-                        f" {len(above)} of {len(costs)} are above"
-                    )
+                broken += above(where, what, limit, values)
             moves = sum(1 for cost in costs if cost.due_units)
             if moves > MAX_MOVES_IN_DUE:
                 broken.append(f"{where}: {moves} of {len(costs)} moved in the index `due`")

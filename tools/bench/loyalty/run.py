@@ -18,6 +18,7 @@ from tools.bench.meter import Meter
 from tools.bench.processor import microseconds
 from tools.bench.samples import Notebook, Sample
 from tools.bench.stage import service
+from tools.bench.tables import verdict
 
 SHORT = 10
 LONG = 10_000
@@ -36,12 +37,8 @@ def run(console: Console, endpoint: str) -> int:
         return 2
     histories = _measure(console, endpoint, long)
     show(console, histories)
-    broken = broken_bounds(histories)
-    for line in broken:
-        console.print(f"[bold red]broken[/]  {line}")
-    if not broken:
-        console.print(f"Kept: {BOUNDS}, {ROUNDS} times and more in a row on each history.")
-    return 1 if broken else 0
+    kept = f"{BOUNDS}, {ROUNDS} times and more in a row on each history"
+    return verdict(console, broken_bounds(histories), kept)
 
 
 def _measure(console: Console, endpoint: str, long: int) -> list[Measured]:

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
 
-from tools.bench.follower import Way
-from tools.bench.meter import Cost, total
+from tools.bench.follower import WHOLE, Followed, Way
 from tools.bench.orders.journey import EDGE, NORMALISE, STEPS
 from tools.bench.orders.operations import EDGE_AGAIN, EDGE_NEW
-from tools.bench.samples import BARE_GET, Sample
+from tools.bench.samples import Operations, Sample
 from tools.bench.sizes import item_bytes, units_of_reading_one
 from tools.bench.tables import (
     above,
+    bytes_table,
     columns,
     each,
     listed,
+    operations_table,
     sent_again,
-    spread,
+    steps_table,
     titled,
-    write_units,
 )
 
-WHOLE = "all of it"
+__all__ = ["BOUNDS", "OLD_SCAN", "Looks", "Operations", "Scans", "broken_bounds", "show"]
+
 # It breaks what a history is recognised by: all of it is looked up, once. No bound is promised.
 OLD_SCAN = "an old scan comes late"
 MAX_EDGE_CALLS = 1
@@ -39,13 +40,7 @@ BOUNDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Operations:
-    samples: Mapping[str, Sequence[Sample]]
-    processor: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Scans:
+class Scans(Followed):
     """Scans of parcels that had been scanned `length` times, from the webhook to the message."""
 
     provider: str
@@ -53,18 +48,6 @@ class Scans:
     length: int
     ways: Sequence[Way]
     processor: Mapping[str, float]
-
-    def costs(self, step: str) -> list[Cost]:
-        """Return what a step, or all of them, has cost for each scan."""
-        return [
-            total(
-                sample.cost
-                for name, taken in way.items()
-                for sample in taken
-                if step in (name, WHOLE)
-            )
-            for way in self.ways
-        ]
 
     def message_units(self) -> list[float]:
         """Return what it takes to read each message: it is as long as its sender makes it."""
@@ -82,9 +65,7 @@ class Looks:
 
 def broken_bounds(operations: Operations, scans: Sequence[Scans]) -> list[str]:
     """Return, in words, every bound that some sample exceeds."""
-    edges = {
-        name: [one.cost for one in operations.samples[name]] for name in (EDGE_NEW, EDGE_AGAIN)
-    }
+    edges = {name: operations.costs()[name] for name in (EDGE_NEW, EDGE_AGAIN)}
     broken = []
     bounded = [one for one in scans if one.kind != OLD_SCAN]
     for one in bounded:
@@ -125,67 +106,28 @@ def _where(scans: Scans) -> str:
 def show(
     console: Console, operations: Operations, scans: Sequence[Scans], looks: Sequence[Looks]
 ) -> None:
-    console.print(_operations(operations))
+    console.print(operations_table(operations))
     for title, several in _grouped(scans):
-        console.print(_steps(title, several))
+        console.print(steps_table(title, STEPS, several))
     console.print(_looks(looks))
     console.print(
         "Write units: table + indexes; where samples differ, the usual one and the worst.\n"
         "Read units of `normalise` are with those of the message, which has its sender's length.\n"
         "Processor time: as a multiple of one bare read of one item through the same client.\n"
     )
-    taken = [one.cost for samples in operations.samples.values() for one in samples]
+    taken = [cost for costs in operations.costs().values() for cost in costs]
     sent_again(console, [*taken, *(cost for one in scans for cost in one.costs(WHOLE))])
     console.print(_bytes(operations, scans))
     console.print(_shares(operations, scans))
-
-
-def _operations(operations: Operations) -> Table:
-    table = titled("Cost of one operation")
-    columns(table, "calls", "write units", "read units", "processor")
-    for operation, samples in operations.samples.items():
-        if operation == BARE_GET:
-            continue
-        costs = [sample.cost for sample in samples]
-        table.add_row(
-            operation,
-            spread(len(cost.calls) for cost in costs),
-            write_units(costs),
-            spread(cost.read_units for cost in costs),
-            f"{operations.processor[operation]:.1f}",
-        )
-    return table
 
 
 def _grouped(scans: Sequence[Scans]) -> Iterator[tuple[str, list[Scans]]]:
     titles = dict.fromkeys((one.provider, one.kind) for one in scans)
     for provider, kind in titles:
         found = [one for one in scans if (one.provider, one.kind) == (provider, kind)]
-        yield f"One more scan: the provider sends {provider}, {kind}", found
-
-
-def _steps(title: str, several: Sequence[Scans]) -> Table:
-    table = titled(f"{title}, after {each(f'{one.length}' for one in several)} scans")
-    columns(table, "runs", "calls", "write units", "read units", "processor")
-    for step in (*STEPS, WHOLE):
-        costs = [one.costs(step) for one in several]
-        times = [
-            sum(time for name, time in one.processor.items() if step in (name, WHOLE))
-            for one in several
-        ]
-        table.add_row(
-            step,
-            each(str(_runs(one, step)) for one in several),
-            each(spread(len(cost.calls) for cost in found) for found in costs),
-            each(map(write_units, costs)),
-            each(spread(cost.read_units for cost in found) for found in costs),
-            each(f"{time:.1f}" for time in times),
-        )
-    return table
-
-
-def _runs(scans: Scans, step: str) -> int:
-    return sum(len(taken) for name, taken in scans.ways[-1].items() if step in (name, WHOLE))
+        lengths = each(f"{one.length}" for one in found)
+        title = f"One more scan: the provider sends {provider}, {kind}, after {lengths} scans"
+        yield title, found
 
 
 def _looks(looks: Sequence[Looks]) -> Table:
@@ -204,23 +146,12 @@ def _looks(looks: Sequence[Looks]) -> Table:
 
 
 def _bytes(operations: Operations, scans: Sequence[Scans]) -> Table:
-    table = titled("Bytes of what is written")
-    columns(table, "head", "heaviest entry")
-    written: dict[str, list[Cost]] = {
-        name: [one.cost for one in samples] for name, samples in operations.samples.items()
-    }
+    written = operations.costs()
     for one in scans:
         written[f"scan, {_where(one)}"] = one.costs(NORMALISE)
     for one in scans[-1:]:
         written["message to the customer"] = one.costs("notify")
-    for name, costs in written.items():
-        if costs[0].entries:
-            table.add_row(name, _sizes(costs, "head_bytes"), _sizes(costs, "entry_bytes"))
-    return table
-
-
-def _sizes(costs: Iterable[Cost], what: str) -> str:
-    return spread(getattr(cost, what) for cost in costs)
+    return bytes_table(written)
 
 
 def _shares(operations: Operations, scans: Sequence[Scans]) -> str:

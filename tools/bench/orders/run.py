@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from rich.console import Console
 
@@ -20,9 +20,10 @@ from tools.bench.orders.report import (
     show,
 )
 from tools.bench.orders.retailer import ENVIRONMENT, Retailer, create_surroundings, warm
-from tools.bench.processor import microseconds
-from tools.bench.samples import BARE_GET, Notebook, Sample
+from tools.bench.processor import multiples, timed
+from tools.bench.samples import Notebook
 from tools.bench.stage import service
+from tools.bench.tables import verdict
 
 ROUNDS = 8
 LENGTHS = (1, 50, 500)
@@ -44,12 +45,7 @@ def run(console: Console, endpoint: str) -> int:
             for one in bench.scans(provider, length)
         ]
     show(console, operations, scans, bench.looks)
-    broken = broken_bounds(operations, scans)
-    for line in broken:
-        console.print(f"[bold red]broken[/]  {line}")
-    if not broken:
-        console.print(f"Kept: {BOUNDS}.")
-    return 1 if broken else 0
+    return verdict(console, broken_bounds(operations, scans), BOUNDS)
 
 
 class Bench:
@@ -64,10 +60,7 @@ class Bench:
         for _ in range(rounds):
             self._floor.round()
         self._floor.pages()
-        samples = self._notebook.samples
-        self._bare = samples[BARE_GET][-1]
-        processor = self._processor({name: taken[-1:] for name, taken in samples.items()})
-        return Operations(samples, processor)
+        return timed(self._notebook)
 
     def scans(self, provider: Provider, length: int) -> list[Scans]:
         """Scan parcels with so many scans: usually the status stays, then it changes."""
@@ -80,20 +73,12 @@ class Bench:
             changes.append(journey.scanned(arrives=True))
         if provider is PROVIDERS[0]:
             look = self._floor.look(journeys[-1])
-            processor = self._processor({name: [sample] for name, sample in look.items()})
-            self.looks.append(Looks(length, look, processor))
+            runs = {name: [sample] for name, sample in look.items()}
+            self.looks.append(Looks(length, look, multiples(self._notebook, runs)))
         kinds = {"the status stays": stays, "the status changes": changes}
         if provider is PROVIDERS[-1]:
             kinds[OLD_SCAN] = [journey.remembered() for journey in journeys]
         return [
-            Scans(provider.title, kind, length, ways, self._processor(ways[-1]))
+            Scans(provider.title, kind, length, ways, multiples(self._notebook, ways[-1]))
             for kind, ways in kinds.items()
         ]
-
-    def _processor(self, runs: Mapping[str, Sequence[Sample]]) -> dict[str, float]:
-        """Return processor times as multiples of a bare read's at about the same moment."""
-        bare = self._time(self._bare)
-        return {name: sum(map(self._time, taken)) / bare for name, taken in runs.items()}
-
-    def _time(self, sample: Sample) -> float:
-        return microseconds(self._notebook.meter, self._notebook.front, sample)

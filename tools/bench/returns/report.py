@@ -8,52 +8,28 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from tools.bench.follower import Way
-from tools.bench.meter import Cost, total
+from tools.bench.follower import WHOLE, Followed, Way
+from tools.bench.meter import Cost
 from tools.bench.returns.operations import EDGE, OPEN, QUOTE, RECEIVE, REFUND, STEPS
-from tools.bench.samples import BARE_GET, Sample
+from tools.bench.samples import Operations
 from tools.bench.tables import (
     above,
-    columns,
+    bytes_table,
     each,
     listed,
+    operations_table,
     sent_again,
-    spread,
-    titled,
-    write_units,
+    steps_table,
 )
 
-WHOLE = "all of it"
-
 
 @dataclass(frozen=True, slots=True)
-class Operations:
-    samples: Mapping[str, Sequence[Sample]]
-    processor: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Returned:
+class Returned(Followed):
     """Whole returns of orders of which `earlier` returns are known already."""
 
     earlier: int
     ways: Sequence[Way]
     processor: Mapping[str, float]
-
-    def costs(self, step: str) -> list[Cost]:
-        """Return what a step, or all of them, has cost for each return."""
-        return [
-            total(
-                sample.cost
-                for name, taken in way.items()
-                for sample in taken
-                if step in (name, WHOLE)
-            )
-            for way in self.ways
-        ]
-
-    def runs(self, step: str) -> int:
-        return sum(len(taken) for name, taken in self.ways[-1].items() if step in (name, WHOLE))
 
 
 MAX_CALLS: Mapping[str, int] = {QUOTE: 3, OPEN: 3, RECEIVE: 2, REFUND: 5, EDGE: 1}
@@ -111,74 +87,27 @@ def _where(returned: Returned) -> str:
 
 
 def show(console: Console, operations: Operations, several: Sequence[Returned]) -> None:
-    console.print(_operations(operations))
-    console.print(_steps(several))
+    console.print(operations_table(operations))
+    lengths = each(f"{one.earlier}" for one in several)
+    title = f"A whole return of an order that has seen {lengths} returns"
+    console.print(steps_table(title, STEPS, several))
     console.print(
         "Write units: table + indexes; where samples differ, the usual one and the worst.\n"
         "Processor time: as a multiple of one bare read of one item through the same client. What\n"
         "a refund's provider is asked over HTTP is in the worker's, and is no call of AWS's.\n"
     )
-    taken = [one.cost for samples in operations.samples.values() for one in samples]
+    taken = [cost for costs in operations.costs().values() for cost in costs]
     sent_again(console, [*taken, *(cost for one in several for cost in one.costs(WHOLE))])
     console.print(_bytes(operations, several))
     console.print(_shares(operations, several))
 
 
-def _operations(operations: Operations) -> Table:
-    table = titled("Cost of one operation")
-    columns(table, "calls", "write units", "read units", "processor")
-    for operation, samples in operations.samples.items():
-        if operation == BARE_GET:
-            continue
-        costs = [sample.cost for sample in samples]
-        table.add_row(
-            operation,
-            spread(len(cost.calls) for cost in costs),
-            write_units(costs),
-            spread(cost.read_units for cost in costs),
-            f"{operations.processor[operation]:.1f}",
-        )
-    return table
-
-
-def _steps(several: Sequence[Returned]) -> Table:
-    lengths = each(f"{one.earlier}" for one in several)
-    table = titled(f"A whole return of an order that has seen {lengths} returns")
-    columns(table, "runs", "calls", "write units", "read units", "processor")
-    for step in (*STEPS, WHOLE):
-        costs = [one.costs(step) for one in several]
-        times = [
-            sum(time for name, time in one.processor.items() if step in (name, WHOLE))
-            for one in several
-        ]
-        table.add_row(
-            step,
-            each(str(one.runs(step)) for one in several),
-            each(spread(len(cost.calls) for cost in found) for found in costs),
-            each(map(write_units, costs)),
-            each(spread(cost.read_units for cost in found) for found in costs),
-            each(f"{time:.1f}" for time in times),
-        )
-    return table
-
-
 def _bytes(operations: Operations, several: Sequence[Returned]) -> Table:
-    table = titled("Bytes of what is written")
-    columns(table, "head", "heaviest entry")
-    written: dict[str, list[Cost]] = {
-        name: [one.cost for one in samples] for name, samples in operations.samples.items()
-    }
+    written = operations.costs()
     for one in several:
         for step in (OPEN, RECEIVE, REFUND):
             written[f"{step}, {_where(one)}"] = one.costs(step)
-    for name, costs in written.items():
-        if costs[0].entries:
-            table.add_row(name, _sizes(costs, "head_bytes"), _sizes(costs, "entry_bytes"))
-    return table
-
-
-def _sizes(costs: Iterable[Cost], what: str) -> str:
-    return spread(getattr(cost, what) for cost in costs)
+    return bytes_table(written)
 
 
 def _shares(operations: Operations, several: Sequence[Returned]) -> str:
