@@ -21,6 +21,9 @@ from tests.service.orders_service import Orders, orders_service
 from tests.service.returns_service import Returns, returns_service
 from tests.service.services import BUS, START, Reply, Service, running, tell_time
 
+# It checks what the tests inherit: a failure in it is explained as in a test.
+pytest.register_assert_rewrite("tests.service.every_route")
+
 __all__ = ["BUS", "START", "Loyalty", "Orders", "Reply", "Returns", "purchase"]
 
 

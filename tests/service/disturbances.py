@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
 from tandem_core import journal
-from tandem_core.table import Put, Table
+from tandem_core.table import Put, Table, TransactionRefused
 
 
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,6 +41,15 @@ def interfere(
 
     monkeypatch.setattr(Table, "transact", disturbed)
     return attempts
+
+
+def overtake_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every transaction come too late."""
+
+    def always(_table: Table, _puts: Sequence[Put]) -> None:
+        raise TransactionRefused(())
+
+    monkeypatch.setattr(Table, "transact", always)
 
 
 def time_out() -> None:

@@ -6,7 +6,6 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from tandem_core.auth import ROLE_SCOPES, Role
 from tandem_core.http import Endpoint
 from tandem_orders.routes import routes
 from tests.service.orders_service import Orders, new_order, units
@@ -101,6 +100,10 @@ class World:
             message_id,
         )
 
+    @property
+    def service(self) -> Orders:
+        return self.orders
+
     def parts(self, name: str) -> dict[str, str]:
         """The parts of a route's path that name something that is there."""
         known = {
@@ -143,9 +146,3 @@ class World:
 
 def endpoint(name: str) -> Endpoint:
     return ENDPOINTS[name]
-
-
-def roles_without(name: str) -> list[str]:
-    """The roles that may not call a route."""
-    scope = endpoint(name).scope
-    return [role.value for role in Role if scope not in ROLE_SCOPES[role]]

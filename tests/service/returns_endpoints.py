@@ -6,7 +6,6 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tandem_core.auth import ROLE_SCOPES, Role
 from tandem_core.http import Endpoint
 from tandem_returns.routes import routes
 from tests.service.conftest import Reply, Returns
@@ -175,6 +174,10 @@ class World:
         }
         return known.get(name, self.sent)
 
+    @property
+    def service(self) -> Returns:
+        return self.returns
+
     def parts(self, name: str) -> dict[str, str]:
         """The parts of a route's path that name something that is there."""
         return_id = self.return_of(name)
@@ -230,9 +233,3 @@ def foreign_refund() -> Any:
 
 def endpoint(name: str) -> Endpoint:
     return ENDPOINTS[name]
-
-
-def roles_without(name: str) -> list[str]:
-    """The roles that may not call a route."""
-    scope = endpoint(name).scope
-    return [role.value for role in Role if scope not in ROLE_SCOPES[role]]

@@ -25,6 +25,7 @@ from tests.service.endpoints import (
     endpoint,
     roles_without,
 )
+from tests.service.every_route import replaced
 from tests.service.table_contents import contents, nothing_changes, refusal
 
 EVERYWHERE = list(ENDPOINTS)
@@ -44,13 +45,7 @@ def world(loyalty: Loyalty) -> World:
 
 def spoilt(name: str, path: str, value: Any) -> Any:
     """The good body of a route with one member replaced; `path` is dotted."""
-    body = deepcopy(BODIES[name])
-    *way, last = path.split(".")
-    place = body
-    for step in way:
-        place = place[int(step) if step.isdigit() else step]
-    place[int(last) if last.isdigit() else last] = value
-    return body
+    return replaced(deepcopy(BODIES[name]), path, value)
 
 
 # --- the good requests are good -------------------------------------------------------------------

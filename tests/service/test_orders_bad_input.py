@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from copy import deepcopy
 from typing import Any
 
 import pytest
 
+from tests.service.every_route import INVENTED_CURSORS, RefusedOnEveryRoute, allowed, replaced
 from tests.service.orders_endpoints import (
     BODIES,
     CANCEL,
@@ -36,7 +35,6 @@ from tests.service.orders_endpoints import (
     WITH_BODY,
     World,
     endpoint,
-    roles_without,
 )
 from tests.service.orders_service import Orders, units
 from tests.service.table_contents import contents, nothing_changes, refusal
@@ -49,15 +47,11 @@ def world(orders: Orders) -> World:
     return World.of(orders)
 
 
-def spoilt(world: World, name: str, path: str, value: Any) -> Any:
-    """The good body of a route with one member replaced; `path` is dotted."""
-    body = world.body(name)
-    *way, last = path.split(".")
-    place = body
-    for step in way:
-        place = place[int(step) if step.isdigit() else step]
-    place[int(last) if last.isdigit() else last] = value
-    return body
+class TestEveryRoute(RefusedOnEveryRoute):
+    endpoints = ENDPOINTS
+    closed = CLOSED
+    posting = POSTING
+    with_body = WITH_BODY
 
 
 # --- the good requests are good -------------------------------------------------------------------
@@ -77,14 +71,6 @@ def test_a_question_writes_nothing_and_needs_no_key(world: World) -> None:
 
 
 # --- keys -----------------------------------------------------------------------------------------
-
-
-def test_a_write_without_a_key_or_with_an_impossible_one_is_refused(world: World) -> None:
-    with nothing_changes(world.orders):
-        for name in POSTING:
-            refusal(world.call(name, key=""), 400, "IDEMPOTENCY_KEY_REQUIRED")
-            for key in ("k" * 256, "snow ☃", "tab\there", "\x00"):
-                refusal(world.call(name, key=key), 400, "IDEMPOTENCY_KEY_INVALID")
 
 
 @pytest.mark.parametrize("name", POSTING)
@@ -142,28 +128,8 @@ def test_keys_are_the_callers_own(world: World) -> None:
 # --- who calls ------------------------------------------------------------------------------------
 
 
-def test_a_token_without_the_scope_is_refused_on_every_route(world: World) -> None:
-    with nothing_changes(world.orders):
-        for name in CLOSED:
-            for scope in ("", "orders:nothing", str(endpoint(name).scope).upper()):
-                problem = refusal(world.call(name, scope=scope), 403, "FORBIDDEN")
-                assert problem["scope"] == endpoint(name).scope
-
-
-def test_a_role_that_may_not_call_is_refused_whatever_its_token_says(world: World) -> None:
-    with nothing_changes(world.orders):
-        for name in CLOSED:
-            scope = str(endpoint(name).scope)
-            for role in roles_without(name):
-                reply = world.call(name, role=role, subject="cus_1", scope=scope)
-                refusal(reply, 403, "FORBIDDEN")
-
-
 def test_who_may_do_what_is_what_the_contract_says() -> None:
-    may = {
-        role: {name for name in CLOSED if role not in roles_without(name)}
-        for role in ("customer", "terminal", "integration", "staff", "admin")
-    }
+    may = allowed(ENDPOINTS)
     assert may["customer"] == {
         ORDER, ORDERS, CANCEL, MOVE, SHIPMENT, FIND_SHIPMENT, TIMELINE, PREFER,
         PREFER.replace("PUT", "GET"),
@@ -171,12 +137,6 @@ def test_who_may_do_what_is_what_the_contract_says() -> None:
     assert may["terminal"] == {PLACE, ORDER, ORDERS, FULFIL, MOVE, SHIPMENT, FIND_SHIPMENT}
     assert may["integration"] == may["terminal"] | {CANCEL, REGISTER, CONTACTS}
     assert may["staff"] == may["admin"] == set(CLOSED)
-
-
-def test_a_call_without_a_verified_caller_is_refused(world: World) -> None:
-    with nothing_changes(world.orders):
-        for name in CLOSED:
-            refusal(world.call(name, role=None), 401, "UNAUTHENTICATED")
 
 
 # --- whose ----------------------------------------------------------------------------------------
@@ -228,7 +188,6 @@ def test_a_list_of_orders_never_shows_those_of_others(world: World) -> None:
 
 
 UNKNOWN = ["ord_" + "0" * 26, "nobody", "HEAD", "..", "A" * 128]
-IMPOSSIBLE = ["A" * 129, "a/1", "a b", "a#1", "ümlaut", "", "%00", "\x00", "*", "a\n"]
 
 
 def test_what_does_not_exist_is_not_found(world: World) -> None:
@@ -248,14 +207,6 @@ def test_what_does_not_exist_is_not_found(world: World) -> None:
         refusal(world.call(FIND_SHIPMENT, query=query), 404, "SHIPMENT_NOT_FOUND")
 
 
-def test_a_part_of_the_path_that_cannot_be_an_id_is_not_found(world: World) -> None:
-    with nothing_changes(world.orders):
-        for name in ENDPOINTS:
-            for part in world.parts(name):
-                for impossible in IMPOSSIBLE:
-                    refusal(world.call(name, **{part: impossible}), 404, "NOT_FOUND")
-
-
 def test_a_customer_of_whom_nothing_is_known_has_an_empty_page(world: World) -> None:
     reply = world.call(TIMELINE, customer_id="cus_new", role="customer", subject="cus_new")
     assert (reply.status, reply.body["entries"], reply.body["cursor"]) == (200, [], None)
@@ -265,36 +216,6 @@ def test_a_customer_of_whom_nothing_is_known_has_an_empty_page(world: World) -> 
 
 
 # --- bodies ---------------------------------------------------------------------------------------
-
-NOT_JSON = ["{", "{'a': 1}", '{"a": 1} {"b": 2}', "nonsense", '{"a": "\\ud800"}', "\ud800{}"]
-
-
-def test_a_body_that_is_not_json_or_no_object_is_refused(world: World) -> None:
-    latin = b'{"reason": "\xff\xfe"}'
-    with nothing_changes(world.orders):
-        for name in WITH_BODY:
-            for raw in [*NOT_JSON, "[" * 100_000]:
-                refusal(world.call(name, body=None, raw=raw), 400, "MALFORMED_JSON")
-            refusal(world.call(name, body=None, raw=latin), 400, "MALFORMED_JSON")
-            for raw in ("null", "[]", "1", '"text"', f"[{json.dumps(world.body(name))}]"):
-                refusal(world.call(name, body=None, raw=raw), 422, "VALIDATION_FAILED")
-
-
-def test_a_body_over_256_kilobytes_is_refused(world: World) -> None:
-    with nothing_changes(world.orders):
-        for name in WITH_BODY:
-            raw = json.dumps(world.body(name)).ljust(256 * 1024 + 1)
-            refusal(world.call(name, body=None, raw=raw), 413, "PAYLOAD_TOO_LARGE")
-
-
-def test_an_unknown_field_is_refused_by_name(world: World) -> None:
-    with nothing_changes(world.orders):
-        for name in WITH_BODY:
-            for field in ("colour", "Lines", "__class__", "", "ümlaut"):
-                body = {**world.body(name), field: 1}
-                problem = refusal(world.call(name, body=body), 422, "VALIDATION_FAILED")
-                errors = {(error["field"], error["code"]) for error in problem["errors"]}
-                assert (field, "UNKNOWN_FIELD") in errors
 
 
 @pytest.mark.parametrize(
@@ -313,7 +234,7 @@ def test_an_unknown_field_is_refused_by_name(world: World) -> None:
 )
 def test_an_unknown_field_is_refused_at_any_depth(world: World, name: str, path: str) -> None:
     with nothing_changes(world.orders):
-        reply = world.call(name, body=spoilt(world, name, path, 1))
+        reply = world.call(name, body=replaced(world.body(name), path, 1))
         problem = refusal(reply, 422, "VALIDATION_FAILED")
     errors = [(error["field"], error["code"]) for error in problem["errors"]]
     assert (path, "UNKNOWN_FIELD") in errors
@@ -361,7 +282,7 @@ def test_a_member_that_is_wrong_is_refused(world: World) -> None:
     with nothing_changes(world.orders):
         for name, path, values in WRONG:
             for value in values:
-                reply = world.call(name, body=spoilt(world, name, path, value))
+                reply = world.call(name, body=replaced(world.body(name), path, value))
                 problem = refusal(reply, 422, "VALIDATION_FAILED")
                 assert problem["errors"], (name, path, value)
 
@@ -435,11 +356,9 @@ def test_a_query_that_is_wrong_is_refused(world: World) -> None:
 
 
 def test_a_cursor_that_nobody_gave_is_refused(world: World) -> None:
-    invented = ["x", "=", "!!", "☃", "A" * 512, "AA", "Iw", "IyM"]
-    invented += [base64.urlsafe_b64encode(text).decode() for text in (b"\xff", b"", b"0#x", b"{}")]
     with nothing_changes(world.orders):
         for name in (ORDERS, TIMELINE, INBOX):
-            for cursor in [*invented, "A" * 513]:
+            for cursor in INVENTED_CURSORS:
                 query = {**(world.query(name) or {}), "cursor": cursor}
                 refusal(world.call(name, query=query), 422, "VALIDATION_FAILED")
         ranged = {
@@ -447,7 +366,7 @@ def test_a_cursor_that_nobody_gave_is_refused(world: World) -> None:
             "from": "2026-03-01T00:00:00Z",
             "to": "2026-04-01T00:00:00Z",
         }
-        for cursor in [*invented, "2026-03-10.x", "2026-02-30.", "zzz."]:
+        for cursor in [*INVENTED_CURSORS, "2026-03-10.x", "2026-02-30.", "zzz."]:
             body = {**ranged, "cursor": cursor}
             refusal(world.call(REPLAY, body=body), 422, "VALIDATION_FAILED")
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 
-from tandem_core.table import Put, Table, TransactionRefused
-from tests.service.disturbances import interfere, no_pauses, time_out, unreachable
-from tests.service.orders_endpoints import CANCEL, FULFIL, MOVE, PLACE, REGISTER, World, endpoint
+from tests.service.disturbances import interfere, no_pauses, overtake_for_ever, time_out
+from tests.service.every_route import DoneOnce
+from tests.service.orders_endpoints import (
+    CANCEL,
+    ENDPOINTS,
+    FULFIL,
+    MOVE,
+    PLACE,
+    REGISTER,
+    World,
+    endpoint,
+)
 from tests.service.orders_service import Orders, units
 from tests.service.sender_payloads import (
     delivered,
@@ -17,7 +24,6 @@ from tests.service.sender_payloads import (
     shopify_fulfillment,
     shopify_order,
 )
-from tests.service.services import Reply
 from tests.service.table_contents import contents, nothing_changes, refusal
 
 COMMANDS = [PLACE, CANCEL, FULFIL, MOVE, REGISTER]
@@ -56,17 +62,8 @@ def bump(world: World) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_same_request_twice_at_once_is_done_once(
-    world: World, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    twin: list[Reply] = []
-    interfere(monkeypatch, before=lambda: twin.append(world.call(name, key="k")))
-    reply = world.call(name, key="k")
-
-    assert (reply.status, reply.body) == (twin[0].status, twin[0].body)
-    assert (twin[0].replayed, reply.replayed) == (False, True)
-    with nothing_changes(world.orders):
-        assert world.call(name, key="k").body == reply.body
+class TestEveryWrite(DoneOnce):
+    endpoints = ENDPOINTS
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -84,24 +81,10 @@ def test_a_write_whose_answer_was_lost_is_not_done_again(
     assert world.orders.entries(world.order_id) == journal_of_order
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_a_write_that_never_arrived_is_done_by_its_repeat(
-    world: World, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    interfere(monkeypatch, before=unreachable)
-    with nothing_changes(world.orders):
-        refusal(world.call(name, key="k"), 503, "STORE_UNAVAILABLE")
-    again = world.call(name, key="k")
-    assert (again.status, again.replayed) == (endpoint(name).status, False)
-
-
 def test_a_writer_that_is_overtaken_for_ever_is_told_to_come_back(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def always(_table: Table, _puts: Sequence[Put]) -> None:
-        raise TransactionRefused(())
-
-    monkeypatch.setattr(Table, "transact", always)
+    overtake_for_ever(monkeypatch)
     with nothing_changes(world.orders):
         refusal(world.call(CANCEL), 503, "TRY_AGAIN")
 

@@ -8,9 +8,15 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tandem_core.journal import verify_chain
-from tandem_core.table import Put, Table, TransactionRefused
+from tandem_core.table import Put, Table
 from tests.service.conftest import Loyalty, Reply
-from tests.service.disturbances import interfere, no_pauses, time_out, unreachable
+from tests.service.disturbances import (
+    interfere,
+    no_pauses,
+    overtake_for_ever,
+    time_out,
+    unreachable,
+)
 from tests.service.endpoints import POSTING, PROGRAM, World, endpoint
 from tests.service.table_contents import contents, nothing_changes, refusal
 
@@ -146,10 +152,7 @@ def test_a_version_that_was_asked_for_is_gone_after_a_lost_race(
 def test_a_writer_that_is_overtaken_for_ever_is_told_to_come_back(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def always(_table: Table, _puts: Sequence[Put]) -> None:
-        raise TransactionRefused(())
-
-    monkeypatch.setattr(Table, "transact", always)
+    overtake_for_ever(monkeypatch)
     with nothing_changes(world.loyalty):
         reply = world.loyalty.buy(world.account_id, 500, "ord_a")
         refusal(reply, 503, "TRY_AGAIN")

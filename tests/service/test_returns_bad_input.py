@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from typing import Any
 
 import pytest
 
 from tests.service.conftest import Returns
+from tests.service.every_route import INVENTED_CURSORS, RefusedOnEveryRoute, allowed, replaced
 from tests.service.returns_endpoints import (
     ANSWERED,
     APPROVE,
@@ -44,7 +43,6 @@ from tests.service.returns_endpoints import (
     WITH_BODY,
     World,
     endpoint,
-    roles_without,
 )
 from tests.service.returns_service import euros, order_id_of
 from tests.service.table_contents import nothing_changes, refusal
@@ -57,15 +55,11 @@ def world(returns: Returns) -> World:
     return World.of(returns)
 
 
-def spoilt(world: World, name: str, path: str, value: Any) -> Any:
-    """The good body of a route with one member replaced; `path` is dotted."""
-    body = world.body(name)
-    *way, last = path.split(".")
-    place = body
-    for step in way:
-        place = place[int(step) if step.isdigit() else step]
-    place[int(last) if last.isdigit() else last] = value
-    return body
+class TestEveryRoute(RefusedOnEveryRoute):
+    endpoints = ENDPOINTS
+    closed = CLOSED
+    posting = POSTING
+    with_body = WITH_BODY
 
 
 # --- the good requests are good -------------------------------------------------------------------
@@ -85,14 +79,6 @@ def test_a_question_writes_nothing_and_needs_no_key(world: World) -> None:
 
 
 # --- keys -----------------------------------------------------------------------------------------
-
-
-def test_a_write_without_a_key_or_with_an_impossible_one_is_refused(world: World) -> None:
-    with nothing_changes(world.returns):
-        for name in POSTING:
-            refusal(world.call(name, key=""), 400, "IDEMPOTENCY_KEY_REQUIRED")
-            for key in ("k" * 256, "snow ☃", "tab\there", "\x00"):
-                refusal(world.call(name, key=key), 400, "IDEMPOTENCY_KEY_INVALID")
 
 
 @pytest.mark.parametrize("name", POSTING)
@@ -185,39 +171,13 @@ def test_a_refused_command_leaves_its_key_to_a_better_one(world: World) -> None:
 # --- who ------------------------------------------------------------------------------------------
 
 
-def test_a_token_without_the_scope_is_refused(world: World) -> None:
-    with nothing_changes(world.returns):
-        for name in CLOSED:
-            for scope in ("", "everything", str(endpoint(name).scope).upper()):
-                problem = refusal(world.call(name, scope=scope), 403, "FORBIDDEN")
-                assert problem["scope"] == endpoint(name).scope
-
-
-def test_a_role_that_may_not_call_is_refused_whatever_its_token_says(world: World) -> None:
-    with nothing_changes(world.returns):
-        for name in CLOSED:
-            scope = str(endpoint(name).scope)
-            for role in roles_without(name):
-                reply = world.call(name, role=role, subject="cus_1", scope=scope)
-                refusal(reply, 403, "FORBIDDEN")
-
-
 def test_who_may_do_what_is_what_the_contract_says() -> None:
-    may = {
-        role: {name for name in CLOSED if role not in roles_without(name)}
-        for role in ("customer", "terminal", "integration", "staff", "admin")
-    }
+    may = allowed(ENDPOINTS)
     assert may["customer"] == {POLICY, QUOTE, OPEN, RETURN, RETURNS, CANCEL, PARCEL, CODE}
     assert may["terminal"] == may["customer"] | {SEARCH, RECEIVE, INSPECT, REDEEM, SETTLE}
     assert may["integration"] == may["terminal"]
     assert may["staff"] == set(CLOSED) - {PUBLISH}
     assert may["admin"] == set(CLOSED)
-
-
-def test_a_call_without_a_verified_caller_is_refused(world: World) -> None:
-    with nothing_changes(world.returns):
-        for name in CLOSED:
-            refusal(world.call(name, role=None), 401, "UNAUTHENTICATED")
 
 
 def test_open_routes_ask_for_no_token(world: World) -> None:
@@ -309,7 +269,6 @@ def test_a_terminal_acts_in_its_own_store_only(world: World, name: str) -> None:
 # --- what there is --------------------------------------------------------------------------------
 
 UNKNOWN = ["ret_" + "0" * 36, "ret_x", "nobody", "HEAD", "..", "A" * 128]
-IMPOSSIBLE = ["A" * 129, "a/1", "a b", "a#1", "ümlaut", "", "%00", "\x00", "*", "a\n"]
 
 
 def test_what_does_not_exist_is_not_found(world: World) -> None:
@@ -342,45 +301,7 @@ def test_an_order_of_another_return_is_not_this_ones(world: World) -> None:
             refusal(world.call(name, return_id=mixed), 404, "RETURN_NOT_FOUND")
 
 
-def test_a_part_of_the_path_that_cannot_be_an_id_is_not_found(world: World) -> None:
-    with nothing_changes(world.returns):
-        for name in ENDPOINTS:
-            for part in world.parts(name):
-                for impossible in IMPOSSIBLE:
-                    refusal(world.call(name, **{part: impossible}), 404, "NOT_FOUND")
-
-
 # --- bodies ---------------------------------------------------------------------------------------
-
-NOT_JSON = ["{", "{'a': 1}", '{"a": 1} {"b": 2}', "nonsense", '{"a": "\\ud800"}', "\ud800{}"]
-
-
-def test_a_body_that_is_not_json_or_no_object_is_refused(world: World) -> None:
-    with nothing_changes(world.returns):
-        for name in WITH_BODY:
-            for raw in [*NOT_JSON, "[" * 100_000]:
-                refusal(world.call(name, body=None, raw=raw), 400, "MALFORMED_JSON")
-            latin = b'{"reason": "\xff\xfe"}'
-            refusal(world.call(name, body=None, raw=latin), 400, "MALFORMED_JSON")
-            for raw in ("null", "[]", "1", '"text"', f"[{json.dumps(world.body(name))}]"):
-                refusal(world.call(name, body=None, raw=raw), 422, "VALIDATION_FAILED")
-
-
-def test_a_body_over_256_kilobytes_is_refused(world: World) -> None:
-    with nothing_changes(world.returns):
-        for name in WITH_BODY:
-            raw = json.dumps(world.body(name)).ljust(256 * 1024 + 1)
-            refusal(world.call(name, body=None, raw=raw), 413, "PAYLOAD_TOO_LARGE")
-
-
-def test_an_unknown_field_is_refused_by_name(world: World) -> None:
-    with nothing_changes(world.returns):
-        for name in WITH_BODY:
-            for field in ("colour", "Lines", "__class__", "", "ümlaut"):
-                body = {**world.body(name), field: 1}
-                problem = refusal(world.call(name, body=body), 422, "VALIDATION_FAILED")
-                errors = {(error["field"], error["code"]) for error in problem["errors"]}
-                assert (field, "UNKNOWN_FIELD") in errors
 
 
 @pytest.mark.parametrize(
@@ -399,7 +320,7 @@ def test_an_unknown_field_is_refused_by_name(world: World) -> None:
 )
 def test_an_unknown_field_is_refused_at_any_depth(world: World, name: str, path: str) -> None:
     with nothing_changes(world.returns):
-        reply = world.call(name, body=spoilt(world, name, path, 1))
+        reply = world.call(name, body=replaced(world.body(name), path, 1))
         problem = refusal(reply, 422, "VALIDATION_FAILED")
     errors = [(error["field"], error["code"]) for error in problem["errors"]]
     assert (path, "UNKNOWN_FIELD") in errors
@@ -454,7 +375,7 @@ def test_a_member_that_is_wrong_is_refused(world: World) -> None:
     with nothing_changes(world.returns):
         for name, path, values in WRONG:
             for value in values:
-                reply = world.call(name, body=spoilt(world, name, path, value))
+                reply = world.call(name, body=replaced(world.body(name), path, value))
                 assert reply.status == 422, (name, path, value, reply.body)
                 problem = refusal(reply, 422, "VALIDATION_FAILED")
                 assert problem["errors"], (name, path, value)
@@ -487,16 +408,14 @@ def test_a_query_that_is_wrong_is_refused(world: World) -> None:
 
 
 def test_a_cursor_that_nobody_gave_is_refused(world: World) -> None:
-    invented = ["x", "=", "!!", "☃", "A" * 512, "AA", "Iw", "IyM", "A" * 513]
-    invented += [base64.urlsafe_b64encode(text).decode() for text in (b"\xff", b"", b"0#x", b"{}")]
     by_order = {"order_id": world.order_id}
     with nothing_changes(world.returns):
-        for cursor in invented:
+        for cursor in INVENTED_CURSORS:
             for query in ({"customer_id": "cus_1"}, by_order):
                 reply = world.call(RETURNS, query={**query, "cursor": cursor})
                 refusal(reply, 422, "VALIDATION_FAILED")
             refusal(world.call(INBOX, query={"cursor": cursor}), 422, "VALIDATION_FAILED")
-        for cursor in [*invented, "2026-03-10.x", "2026-02-30.", "zzz."]:
+        for cursor in [*INVENTED_CURSORS, "2026-03-10.x", "2026-02-30.", "zzz."]:
             body = world.body(DRY_RUN) | {"cursor": cursor}
             refusal(world.call(DRY_RUN, body=body), 422, "VALIDATION_FAILED")
 

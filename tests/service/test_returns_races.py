@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 
-from tandem_core.table import Put, Table, TransactionRefused
+from tandem_core.table import Put, Table
 from tests.service.conftest import Returns
-from tests.service.disturbances import interfere, no_pauses, time_out, unreachable
+from tests.service.disturbances import interfere, no_pauses, overtake_for_ever, time_out
+from tests.service.every_route import DoneOnce
 from tests.service.returns_endpoints import (
     APPROVE,
     CANCEL,
     CONFIRM,
     DECLARE,
+    ENDPOINTS,
     INSPECT,
     OPEN,
     PARCEL,
@@ -130,16 +132,8 @@ def test_a_command_that_is_overtaken_is_decided_again_and_done_once(
 
 
 @pytest.mark.parametrize("name", [*WRITES, DECLARE, CONFIRM])
-def test_the_same_request_twice_at_once_is_done_once(
-    world: World, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    twin: list[Reply] = []
-    interfere(monkeypatch, before=lambda: twin.append(world.call(name, key="k")))
-    reply = world.call(name, key="k")
-    assert (reply.status, reply.body) == (twin[0].status, twin[0].body)
-    assert (twin[0].replayed, reply.replayed) == (False, True)
-    with nothing_changes(world.returns):
-        assert world.call(name, key="k").body == reply.body
+class TestEveryWrite(DoneOnce):
+    endpoints = ENDPOINTS
 
 
 @pytest.mark.parametrize("name", [*WRITES, DECLARE, CONFIRM])
@@ -154,24 +148,10 @@ def test_a_write_whose_answer_was_lost_is_not_done_again(
     assert (again.status, again.replayed) == (endpoint(name).status, True)
 
 
-@pytest.mark.parametrize("name", [*WRITES, DECLARE, CONFIRM])
-def test_a_write_that_never_arrived_is_done_by_its_repeat(
-    world: World, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    interfere(monkeypatch, before=unreachable)
-    with nothing_changes(world.returns):
-        refusal(world.call(name, key="k"), 503, "STORE_UNAVAILABLE")
-    again = world.call(name, key="k")
-    assert (again.status, again.replayed) == (endpoint(name).status, False)
-
-
 def test_a_writer_that_is_overtaken_for_ever_is_told_to_come_back(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def always(_table: Table, _puts: Sequence[Put]) -> None:
-        raise TransactionRefused(())
-
-    monkeypatch.setattr(Table, "transact", always)
+    overtake_for_ever(monkeypatch)
     with nothing_changes(world.returns):
         refusal(world.call(CANCEL), 503, "TRY_AGAIN")
 
