@@ -106,7 +106,7 @@ def test_a_purchase_that_comes_back_in_parts_is_as_if_it_had_never_been(
     quote = ada.quote(online, {"1": 2})
     assert quote["decision"] == "approved"
     assert quote["refund"] == {
-        "legs": [{"tender": "card", "paid": euros(6_666), "points": None}],
+        "legs": [{"tender": "card", "paid": euros(6_666), "points": None, "bonus": False}],
         "fees": euros(0),
         "points_restored": 0,
         "points_taken": 67,

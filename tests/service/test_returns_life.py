@@ -11,7 +11,13 @@ from tests.service.conftest import Returns
 from tests.service.returns_service import HOME, euros, redemption
 from tests.service.table_contents import contents, nothing_changes, refusal
 
-CARD = [{"tender": "card", "paid": euros(5_000), "points": None}]
+
+def quoted_leg(tender: str, paid: int | None, points: int | None = None) -> dict[str, Any]:
+    shown = None if paid is None else euros(paid)
+    return {"tender": tender, "paid": shown, "points": points, "bonus": False}
+
+
+CARD = [quoted_leg("card", 5_000)]
 
 
 def axes(back: Any, line_id: str = "1") -> tuple[str, str, str]:
@@ -345,7 +351,7 @@ def test_a_gift_comes_back_for_a_card_and_its_price_is_not_shown(returns: Return
         order_id, {"1": 1}, method="store", gift=True, outcome="store_credit", role="terminal"
     )
     assert quote.status == 201, quote.body
-    assert quote.body["refund"]["legs"] == [{"tender": "gift_card", "paid": None, "points": None}]
+    assert quote.body["refund"]["legs"] == [quoted_leg("gift_card", None)]
     assert (quote.body["lines"][0]["refund"], quote.body["refund"]["fees"]) == (None, None)
     back = returns.open(quote.body["id"], role="terminal").body
     returns.received(back["id"], role="terminal")
@@ -373,11 +379,12 @@ def test_store_credit_comes_with_a_bonus(returns: Returns) -> None:
     returns.publish(store_credit_bonus_percent=10)
     order_id = returns.bought()
     quote = returns.quote(order_id, {"1": 1}, outcome="store_credit").body
-    assert [(leg["tender"], leg["paid"]["amount"]) for leg in quote["refund"]["legs"]] == [
-        ("store_credit", 5_000),
-        ("store_credit", 500),
+    credit = [
+        (leg["tender"], leg["paid"]["amount"], leg["bonus"]) for leg in quote["refund"]["legs"]
     ]
+    assert credit == [("store_credit", 5_000, False), ("store_credit", 500, True)]
     back = returns.open(quote["id"]).body
+    assert [leg["bonus"] for leg in back["refund"]["legs"]] == [False, True]
     returns.received(back["id"])
     returns.pump()
 
@@ -405,9 +412,9 @@ def test_each_tender_gets_its_own_back_and_points_stay_points(returns: Returns) 
 
     quote = returns.quote(order_id, {"1": 1}).body["refund"]
     assert quote["legs"] == [
-        {"tender": "points", "paid": euros(2_000), "points": 2_000},
-        {"tender": "gift_card", "paid": euros(1_500), "points": None},
-        {"tender": "card", "paid": euros(1_500), "points": None},
+        quoted_leg("points", 2_000, 2_000),
+        quoted_leg("gift_card", 1_500),
+        quoted_leg("card", 1_500),
     ]
     assert (quote["points_restored"], quote["points_taken"]) == (2_000, 42)
 

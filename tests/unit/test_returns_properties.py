@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from tandem_core.events import joined_objects
 from tandem_core.problems import Problem
-from tandem_returns import bookkeeping, deciding, payouts
+from tandem_returns import bookkeeping, deciding, payouts, views
 from tandem_returns.cases import Method, Outcome, Trigger
 from tandem_returns.heard import HeardLine, HeardTender, OrderCancelled, OrderUpdated
 from tandem_returns.logistics import NOT_AS_SENT, Disposition
 from tandem_returns.payments import RefundOutcome
-from tandem_returns.purchases import Book, BookTender
+from tandem_returns.purchases import Book, BookLine, BookTender
 from tandem_returns.return_facts import (
     ReturnBookOpened,
     ReturnBookUpdated,
@@ -438,6 +438,58 @@ def test_nobody_gets_back_more_than_was_bought_or_paid(life: Life) -> None:
 @given(lives())
 def test_book_and_returns_are_what_their_journal_tells(life: Life) -> None:
     assert folded(life.shop) == (life.shop.book, life.shop.returns)
+
+
+@given(lives())
+def test_what_a_return_shows_is_what_was_paid_once_it_is_settled(life: Life) -> None:
+    for back in life.shop.returns.values():
+        refund = views.return_view(back, life.shop.now).refund
+        shown = {one.tender: 0 for one in refund.legs}
+        for one in refund.legs:
+            assert (one.state == "none") <= (not one.paid or not one.paid.amount)
+            shown[one.tender] += one.paid.amount if one.paid else 0
+        settled = back.is_settled and back.status not in ("requested", "approved", "in_progress")
+        if not settled or back.gift:
+            continue
+        paid = [one for one in back.refunds if one.state == "succeeded"]
+        assert +Counter(shown) == sum_by_tender(paid)
+        assert {one.state for one in refund.legs} <= {"succeeded", "none"}
+        restored = sum(one.points or 0 for one in paid if one.tender == "points")
+        assert refund.points_restored == restored
+        gone = {line.line_id: line.paid_units for line in back.lines}
+        taken = sum(line.points_taken_for(gone[line.line_id]) for line in back.lines)
+        assert refund.points_taken == taken
+
+
+def sum_by_tender(refunds: list[Refund]) -> Counter[str]:
+    money: Counter[str] = Counter()
+    for one in refunds:
+        money[one.tender] += one.paid.amount
+    return +money
+
+
+@given(st.data())
+def test_what_part_of_a_line_had_earned_is_what_loyalty_takes_for_it(data: st.DataObject) -> None:
+    line = BookLine(
+        line_id="a",
+        sku="a",
+        quantity=data.draw(st.integers(1, 9)),
+        earned=data.draw(st.integers(0, 50)),
+    )
+    gone = data.draw(st.integers(0, line.quantity - 1))
+    asked = data.draw(st.integers(1, line.quantity - gone))
+    came = data.draw(st.integers(0, asked))
+    shop = desk([bought("a", line.quantity)], [])
+    shop.hear(bookkeeping.earned(shop.book, {"a": line.earned}, shop.now))
+    if gone:
+        shop.ask({"a": gone})
+    back = shop.ask({"a": asked})
+    if came:
+        shop.receive(back, "a", came)
+    if asked > came:
+        shop.receive(back, "a", asked - came, "short")
+    refund = views.return_view(shop.returns[back.return_id], shop.now).refund
+    assert refund.points_taken == line.points_of(gone + came) - line.points_of(gone)
 
 
 @given(lives())

@@ -70,11 +70,12 @@ class QuotedLine(Strict):
 
 
 class LegView(Strict):
-    """`paid` is hidden from who returns a gift."""
+    """`paid` is hidden from who returns a gift. `bonus`: it comes on top, for taking credit."""
 
     tender: str
     paid: Money | None
     points: int | None = None
+    bonus: bool = False
 
 
 class QuotedRefund(Strict):
@@ -135,9 +136,13 @@ class ReturnLineView(Strict):
 
 
 class ReturnLegView(LegView):
-    """`none`: the return ended before any of it was due."""
+    """What a tender gets for the units that came, or may still come. `none`: nothing of it is due.
+
+    `instead_of` is the tender that was quoted, where that could not be paid and this one is.
+    """
 
     state: RefundState | Literal["none"]
+    instead_of: str | None = None
 
 
 class RefundView(Strict):

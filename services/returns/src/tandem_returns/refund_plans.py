@@ -52,7 +52,9 @@ class Plan(Strict):
 
     @property
     def points_restored(self) -> int:
-        return sum(leg.points or 0 for leg in self.legs if leg.tender == "points")
+        """Points that go back to an account; those that pay for a replacement do not."""
+        restored = [leg for leg in self.legs if leg.tender == "points" and not leg.exchange]
+        return sum(leg.points or 0 for leg in restored)
 
     @property
     def points_taken(self) -> int:
@@ -113,7 +115,12 @@ def planned_again(book: Book, back: Return) -> Return:
     lines = []
     for line in back.lines:
         amount = book.amount_of(line.line_id, line.quantity)
-        lines.append(line.model_copy(update={"amount": amount, "fee": min(line.fee, amount)}))
+        again = {
+            "amount": amount,
+            "fee": min(line.fee, amount),
+            "points_taken": _points_taken(book, line.line_id, line.quantity),
+        }
+        lines.append(line.model_copy(update=again))
     delivery = min(back.delivery, max(0, book.delivery_charge - book.held_delivery))
     fees = back.method_fee + sum(line.fee for line in lines)
     net = max(0, sum(line.amount for line in lines) + delivery - fees)

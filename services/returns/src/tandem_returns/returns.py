@@ -93,7 +93,8 @@ class ReturnMoved(Conflict):
 
 class ReturnLine(Strict):
     """`amount` is what all its units are worth, `fee` what is kept of that, both in minor units of
-    the return's currency. `paid_units` are those whose money has been set in motion."""
+    the return's currency; `points_taken` is what they had earned. `paid_units` are those whose
+    money has been set in motion."""
 
     line_id: Reference
     sku: Reference
@@ -137,6 +138,12 @@ class ReturnLine(Strict):
         if self.decision not in ACTIVE:
             return self.paid_units
         return max(self.paid_units, self.quantity - count(self.logistics, NOTHING_CAME))
+
+    def points_taken_for(self, units: int) -> int:
+        """Return what loyalty takes back for some of its units: its share, as loyalty divides it
+        (largest remainder, cumulatively), is divided the same way again."""
+        each, more = divmod(self.points_taken, self.quantity)
+        return each * units + min(units, more)
 
     @property
     def is_settled(self) -> bool:
@@ -194,6 +201,11 @@ class Refund(Strict):
     def is_for_people(self) -> bool:
         """Tell whether somebody has to pay it by hand: no provider has heard of it."""
         return self.state == "requires_action" and self.provider == PERSON
+
+    @property
+    def is_nothing(self) -> bool:
+        """Tell whether it only says that units came back for which nothing is paid."""
+        return self.tender == "none" and not self.paid.amount
 
 
 class ExchangeLine(Strict):
@@ -303,15 +315,13 @@ class Return(ReturnData):
 
     @property
     def fees(self) -> int:
+        """What is kept when all its units come."""
         return self.method_fee + sum(line.fee for line in self.lines)
 
     @property
-    def points_restored(self) -> int:
-        return sum(leg.points or 0 for leg in self.legs if leg.tender == "points")
-
-    @property
     def points_taken(self) -> int:
-        return sum(line.points_taken for line in self.lines)
+        """Points that had been earned by the units that came, or may still come."""
+        return sum(line.points_taken_for(line.held) for line in self.lines)
 
     @property
     def payable(self) -> list[Refund]:
@@ -369,19 +379,6 @@ class Return(ReturnData):
             return "planned"
         return worst(refund.state for refund in self.refunds if refund.state != "replanned")
 
-    def state_of_leg(self, position: int) -> RefundState:
-        """Return how far a leg is: what has not become a refund is planned."""
-        states = [
-            refund.state
-            for refund in self.refunds
-            if refund.leg == position and refund.state != "replanned"
-        ]
-        leg = self.legs[position]
-        more_to_come = not all(line.is_settled for line in self.lines)
-        if not states or (more_to_come and leg.refunded < leg.paid):
-            states.append("planned")
-        return worst(states)
-
     @property
     def due_at(self) -> datetime | None:
         """When time next does something to it: it, or what is left of it, expires; a refund is
@@ -408,10 +405,11 @@ class Return(ReturnData):
 
 
 class Due(NamedTuple):
-    """Of each leg, in minor units and points."""
+    """Of each leg, in minor units and points, and the fees that were kept of it."""
 
     amounts: tuple[int, ...]
     points: tuple[int, ...]
+    fees: int
 
 
 class Held(NamedTuple):
@@ -437,14 +435,17 @@ def due(back: Return, units: Mapping[str, int]) -> Due:
     whole = all(units.get(line.line_id, 0) >= line.quantity for line in back.lines)
     if whole:
         return Due(
-            tuple(leg.paid for leg in back.legs), tuple(leg.points or 0 for leg in back.legs)
+            tuple(leg.paid for leg in back.legs),
+            tuple(leg.points or 0 for leg in back.legs),
+            back.fees,
         )
-    gross = kept = 0
+    gross, kept = 0, back.method_fee
     for line in back.lines:
         part = min(units.get(line.line_id, 0), line.quantity)
         gross += line.amount * part // line.quantity
         kept += line.fee * part // line.quantity
-    left = max(0, gross - kept - back.method_fee)
+    kept = min(gross, kept)
+    left = gross - kept
     amounts, points = [], []
     for leg in back.legs:
         part = 0 if leg.bonus else min(left, leg.paid)
@@ -456,7 +457,20 @@ def due(back: Return, units: Mapping[str, int]) -> Due:
     for position, leg in enumerate(back.legs):
         if leg.bonus and base:
             amounts[position] = leg.paid * credited // base
-    return Due(tuple(amounts), tuple(points))
+    return Due(tuple(amounts), tuple(points), kept)
+
+
+def comes_to(back: Return) -> Due:
+    """Return what a return comes to: what is due for the units that came, or may still come, and
+    never less than what has become refunds."""
+    reached = due(back, {line.line_id: line.held for line in back.lines})
+    amounts = zip(back.legs, reached.amounts, strict=True)
+    points = zip(back.legs, reached.points, strict=True)
+    return Due(
+        tuple(max(part, leg.refunded) for leg, part in amounts),
+        tuple(max(part, leg.refunded_points) for leg, part in points),
+        reached.fees,
+    )
 
 
 def _earns_bonus(leg: Leg) -> bool:
@@ -471,11 +485,9 @@ def held_by(back: Return | None) -> Held:
     amounts = {line.line_id: line.amount * line.held // line.quantity for line in back.lines}
     tenders: dict[str, int] = {}
     points: dict[str, int] = {}
-    share = due(back, units)
-    for position, leg in enumerate(back.legs):
+    share = comes_to(back)
+    for leg, part, given in zip(back.legs, share.amounts, share.points, strict=True):
         if leg.source is not None:
-            part = max(share.amounts[position], leg.refunded)
-            given = max(share.points[position], leg.refunded_points)
             tenders[leg.source] = tenders.get(leg.source, 0) + part
             points[leg.source] = points.get(leg.source, 0) + given
     whole = all(line.held >= line.quantity for line in back.lines)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Literal, NamedTuple
 
 from tandem_core.money import Money
 from tandem_returns import contracts
 from tandem_returns.logistics import UnitState
 from tandem_returns.purchases import Book
 from tandem_returns.quotes import Quote
-from tandem_returns.returns import Leg, Return, ReturnLine
+from tandem_returns.returns import Leg, RefundState, Return, ReturnLine, comes_to, worst
 from tandem_returns.withdrawals import Withdrawal, receipt_of
 
 # Of a line's units, the least advanced speak for it.
@@ -74,7 +75,9 @@ def quote_view(quote: Quote) -> contracts.QuoteView:
         lines=lines,
         refund=contracts.QuotedRefund(
             legs=tuple(
-                contracts.LegView(tender=leg.tender, paid=money(leg.paid), points=leg.points)
+                contracts.LegView(
+                    tender=leg.tender, paid=money(leg.paid), points=leg.points, bonus=leg.bonus
+                )
                 for leg in plan.legs
                 if not leg.exchange
             ),
@@ -145,31 +148,24 @@ def _line(back: Return, line: ReturnLine) -> contracts.ReturnLineView:
 
 
 def _refund(back: Return) -> contracts.ReturnRefund:
-    def money(amount: int) -> Money | None:
-        return None if back.gift else Money(amount=amount, currency=back.currency)
-
-    ended = back.status in ("rejected", "cancelled", "expired")
-
-    def leg_view(position: int, leg: Leg) -> contracts.ReturnLegView:
-        return contracts.ReturnLegView(
-            tender=leg.tender,
-            paid=money(leg.paid),
-            points=leg.points,
-            state="none" if ended and not leg.refunded else back.state_of_leg(position),
-        )
-
+    share = comes_to(back)
+    shown = zip(range(len(back.legs)), share.amounts, share.points, strict=True)
+    ways = [
+        way
+        for position, amount, points in shown
+        if not back.legs[position].exchange
+        for way in _ways(back, position, amount, points)
+    ]
     return contracts.ReturnRefund(
-        legs=tuple(
-            leg_view(position, leg) for position, leg in enumerate(back.legs) if not leg.exchange
-        ),
-        fees=money(back.fees),
-        points_restored=back.points_restored,
+        legs=tuple(_leg(back, way) for way in ways),
+        fees=_shown(back, share.fees),
+        points_restored=sum(way.points or 0 for way in ways if way.tender == "points"),
         points_taken=back.points_taken,
         refunds=tuple(
             contracts.RefundView(
                 id=refund.refund_id,
                 tender=refund.tender,
-                paid=money(refund.paid.amount),
+                paid=_shown(back, refund.paid.amount),
                 points=refund.points,
                 state=refund.state,
                 provider=refund.provider,
@@ -177,9 +173,58 @@ def _refund(back: Return) -> contracts.ReturnRefund:
                 reason=refund.reason,
             )
             for refund in back.refunds
-            if refund.tender != "none"
+            if not refund.is_nothing
         ),
     )
+
+
+class _Way(NamedTuple):
+    """What of a leg goes to one tender."""
+
+    leg: Leg
+    tender: str
+    paid: int
+    points: int | None
+    state: RefundState | Literal["none"]
+
+
+def _ways(back: Return, position: int, amount: int, points: int) -> list[_Way]:
+    """Return where a leg goes that comes to so much: what has become refunds to the tenders that
+    really pay them, the rest to its own."""
+    leg = back.legs[position]
+    refunds = [
+        refund
+        for refund in back.refunds
+        if refund.leg == position and refund.state != "replanned" and not refund.is_nothing
+    ]
+    ways = []
+    for tender in dict.fromkeys([leg.tender, *(refund.tender for refund in refunds)]):
+        own = [refund for refund in refunds if refund.tender == tender]
+        paid, states = sum(refund.paid.amount for refund in own), [one.state for one in own]
+        given = sum(refund.points or 0 for refund in own)
+        if tender == leg.tender:
+            paid, given = paid + amount - leg.refunded, given + points - leg.refunded_points
+            if amount > leg.refunded or points > leg.refunded_points:
+                states.append("planned")
+        if states or not refunds:
+            counted = given if leg.points is not None and tender == leg.tender else None
+            ways.append(_Way(leg, tender, paid, counted, worst(states) if states else "none"))
+    return ways
+
+
+def _leg(back: Return, way: _Way) -> contracts.ReturnLegView:
+    return contracts.ReturnLegView(
+        tender=way.tender,
+        paid=_shown(back, way.paid),
+        points=way.points,
+        bonus=way.leg.bonus,
+        state=way.state,
+        instead_of=way.leg.tender if way.tender != way.leg.tender else None,
+    )
+
+
+def _shown(back: Return, amount: int) -> Money | None:
+    return None if back.gift else Money(amount=amount, currency=back.currency)
 
 
 def _time_to_refund(back: Return, now: datetime) -> contracts.TimeToRefund | None:
