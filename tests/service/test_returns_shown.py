@@ -107,3 +107,45 @@ def test_points_that_pay_for_a_replacement_are_not_said_to_come_back(returns: Re
     returns.received(return_id)
     returns.pump()
     assert returns.get(return_id)["refund"]["points_restored"] == 0
+
+
+# --- gifts ----------------------------------------------------------------------------------------
+
+
+def test_what_was_paid_for_a_gift_is_not_shown_by_what_it_is_exchanged_for(
+    returns: Returns,
+) -> None:
+    order_id = points_and_card(returns)
+    till: dict[str, Any] = {"role": "terminal", "subject": "store_12/till_3"}
+    gift: dict[str, Any] = {"method": "store", "gift": True, "outcome": "exchange", **till}
+    quote = returns.quote(order_id, {"1": 2}, **gift).body
+    opened = returns.done(returns.open(quote["id"], **till))
+    received = returns.received(opened["id"], **till)
+    returns.pump()
+    seen = [quote, opened, received, returns.get(opened["id"], **till)]
+    for one in seen:
+        assert [line["unit_price"] for line in one["exchange"]["lines"]] == [None]
+        refund = one["refund"]
+        assert (refund["points_restored"], refund["points_taken"]) == (0, None)
+        assert "1000" not in str(one)
+        assert "2000" not in str(one)
+    found = returns.call("POST", "/purchases/search", {"customer_id": "cus_1"}, **till)
+    assert not {"paid", "unit_price", "points"} & set(found.body["orders"][0]["lines"][0])
+    # The replacement itself is paid with what was paid for the gift.
+    (created,) = returns.events("exchange.created")
+    assert [line["paid"] for line in created["lines"]] == [euros(2_000)]
+
+
+def test_what_is_paid_back_beside_a_cheaper_replacement_of_a_gift_is_not_shown(
+    returns: Returns,
+) -> None:
+    order_id = points_and_card(returns)
+    till: dict[str, Any] = {"role": "terminal", "subject": "store_12/till_3"}
+    boots = [{"line_id": "x", "sku": "BOOT", "quantity": 1, "unit_price": euros(700)}]
+    gift: dict[str, Any] = {"method": "store", "gift": True, "outcome": "exchange", **till}
+    quote = returns.quote(order_id, {"1": 1}, exchange_for=boots, **gift).body
+    assert {leg["tender"] for leg in quote["refund"]["legs"]} == {"gift_card"}
+    assert {leg["paid"] for leg in quote["refund"]["legs"]} == {None}
+    back = returns.done(returns.open(quote["id"], **till))
+    assert {leg["paid"] for leg in back["refund"]["legs"]} == {None}
+    assert back["exchange"]["lines"][0]["unit_price"] is None

@@ -79,16 +79,29 @@ class LegView(Strict):
 
 
 class QuotedRefund(Strict):
+    """`fees` and `points_taken` are hidden from who returns a gift."""
+
     legs: tuple[LegView, ...]
     fees: Money | None
     points_restored: int
-    points_taken: int
+    points_taken: int | None
+
+
+class ReplacementView(Strict):
+    """`unit_price` is hidden from who returns a gift: the like of it costs what was paid for it."""
+
+    line_id: str
+    sku: str
+    name: str
+    category: str | None
+    quantity: int
+    unit_price: Money | None
 
 
 class ExchangeView(Strict):
     """`due` is what the customer pays on top."""
 
-    lines: tuple[ExchangeLine, ...]
+    lines: tuple[ReplacementView, ...]
     due: Money
     created: bool = False
 
@@ -159,10 +172,13 @@ class RefundView(Strict):
 
 
 class ReturnRefund(Strict):
+    """Of the units that came, or may still come. `fees` and `points_taken` are hidden from who
+    returns a gift."""
+
     legs: tuple[ReturnLegView, ...]
     fees: Money | None
     points_restored: int
-    points_taken: int
+    points_taken: int | None
     refunds: tuple[RefundView, ...]
 
 

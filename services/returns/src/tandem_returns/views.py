@@ -11,7 +11,15 @@ from tandem_returns import contracts
 from tandem_returns.logistics import UnitState
 from tandem_returns.purchases import Book
 from tandem_returns.quotes import Quote
-from tandem_returns.returns import Leg, RefundState, Return, ReturnLine, comes_to, worst
+from tandem_returns.returns import (
+    ExchangeLine,
+    Leg,
+    RefundState,
+    Return,
+    ReturnLine,
+    comes_to,
+    worst,
+)
 from tandem_returns.withdrawals import Withdrawal, receipt_of
 
 # Of a line's units, the least advanced speak for it.
@@ -62,8 +70,7 @@ def quote_view(quote: Quote) -> contracts.QuoteView:
     )
     exchange = None
     if case.outcome == "exchange":
-        due = Money(amount=plan.due, currency=case.currency)
-        exchange = contracts.ExchangeView(lines=quote.exchange_for, due=due)
+        exchange = _exchange(quote.exchange_for, plan.due, case.currency, gift=case.gift)
     return contracts.QuoteView(
         id=quote.quote_id,
         order_id=quote.order_id,
@@ -83,19 +90,42 @@ def quote_view(quote: Quote) -> contracts.QuoteView:
             ),
             fees=money(plan.fees),
             points_restored=plan.points_restored,
-            points_taken=plan.points_taken,
+            points_taken=None if case.gift else plan.points_taken,
         ),
         exchange=exchange,
         explanation=quote.verdict.explanation,
     )
 
 
+def _exchange(
+    lines: Iterable[ExchangeLine], due: int, currency: str, *, gift: bool, created: bool = False
+) -> contracts.ExchangeView:
+    return contracts.ExchangeView(
+        lines=tuple(
+            contracts.ReplacementView(
+                line_id=line.line_id,
+                sku=line.sku,
+                name=line.name,
+                category=line.category,
+                quantity=line.quantity,
+                unit_price=None if gift else line.unit_price,
+            )
+            for line in lines
+        ),
+        due=Money(amount=due, currency=currency),
+        created=created,
+    )
+
+
 def return_view(back: Return, now: datetime, label_url: str | None = None) -> contracts.ReturnView:
     exchange = None
     if back.exchange:
-        due = Money(amount=back.exchange.due, currency=back.currency)
-        exchange = contracts.ExchangeView(
-            lines=back.exchange.lines, due=due, created=back.exchange.created
+        exchange = _exchange(
+            back.exchange.lines,
+            back.exchange.due,
+            back.currency,
+            gift=back.gift,
+            created=back.exchange.created,
         )
     label = None
     if back.label or back.label_wanted:
@@ -160,7 +190,7 @@ def _refund(back: Return) -> contracts.ReturnRefund:
         legs=tuple(_leg(back, way) for way in ways),
         fees=_shown(back, share.fees),
         points_restored=sum(way.points or 0 for way in ways if way.tender == "points"),
-        points_taken=back.points_taken,
+        points_taken=None if back.gift else back.points_taken,
         refunds=tuple(
             contracts.RefundView(
                 id=refund.refund_id,
