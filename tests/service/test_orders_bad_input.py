@@ -415,4 +415,9 @@ def test_a_refused_command_leaves_its_key_to_a_better_one(world: World) -> None:
 
 def test_erasing_needs_no_body_and_takes_none(world: World) -> None:
     assert ERASE not in WITH_BODY
-    assert world.call(ERASE, body={"customer_id": "cus_2"}).body == {"orders": 1}
+    with nothing_changes(world.orders):
+        problem = refusal(
+            world.call(ERASE, body={"customer_id": "cus_2"}), 422, "VALIDATION_FAILED"
+        )
+    assert [error["field"] for error in problem["errors"]] == ["customer_id"]
+    assert world.call(ERASE, body=None).body == {"orders": 1}

@@ -21,9 +21,9 @@ from tools.bench.orders import report
 from tools.bench.orders.journey import EDGE, NORMALISE
 from tools.bench.orders.operations import EDGE_AGAIN, EDGE_COLD, EDGE_NEW, Shopfloor
 from tools.bench.orders.providers import AllAgain, OneByOne, Provider
-from tools.bench.orders.report import Operations, Scans
+from tools.bench.orders.report import Scans
 from tools.bench.orders.retailer import ENVIRONMENT, Retailer, create_surroundings
-from tools.bench.samples import Notebook, Sample
+from tools.bench.samples import Notebook, Operations, Sample
 from tools.bench.sizes import (
     Wire,
     attribute_bytes,

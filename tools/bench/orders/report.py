@@ -25,7 +25,6 @@ from tools.bench.tables import (
     titled,
 )
 
-__all__ = ["BOUNDS", "OLD_SCAN", "Looks", "Operations", "Scans", "broken_bounds", "show"]
 
 # It breaks what a history is recognised by: all of it is looked up, once. No bound is promised.
 OLD_SCAN = "an old scan comes late"
