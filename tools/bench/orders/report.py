@@ -25,7 +25,6 @@ from tools.bench.tables import (
     titled,
 )
 
-
 # It breaks what a history is recognised by: all of it is looked up, once. No bound is promised.
 OLD_SCAN = "an old scan comes late"
 MAX_EDGE_CALLS = 1

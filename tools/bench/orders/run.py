@@ -14,14 +14,13 @@ from tools.bench.orders.report import (
     BOUNDS,
     OLD_SCAN,
     Looks,
-    Operations,
     Scans,
     broken_bounds,
     show,
 )
 from tools.bench.orders.retailer import ENVIRONMENT, Retailer, create_surroundings, warm
 from tools.bench.processor import multiples, timed
-from tools.bench.samples import Notebook
+from tools.bench.samples import Notebook, Operations
 from tools.bench.stage import service
 from tools.bench.tables import verdict
 
