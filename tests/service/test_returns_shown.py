@@ -149,3 +149,45 @@ def test_what_is_paid_back_beside_a_cheaper_replacement_of_a_gift_is_not_shown(
     back = returns.done(returns.open(quote["id"], **till))
     assert {leg["paid"] for leg in back["refund"]["legs"]} == {None}
     assert back["exchange"]["lines"][0]["unit_price"] is None
+
+
+# --- why it was decided so ------------------------------------------------------------------------
+
+ME: dict[str, Any] = {"role": "customer", "subject": "cus_1"}
+AMY: dict[str, Any] = {"role": "staff", "subject": "amy"}
+
+
+def decision_of(back: Any) -> tuple[str | None, str | None]:
+    return back["decision_reason"], back["decided_by"]
+
+
+def test_the_customer_reads_why_their_return_was_rejected_but_not_by_whom(
+    returns: Returns,
+) -> None:
+    returns.publish(terms={"decision": "review"})
+    order_id = returns.bought()
+    return_id = returns.opened(order_id)
+    assert decision_of(returns.get(return_id, **AMY)) == (None, None)
+    reply = returns.command(return_id, "reject", {"reason": "worn for weeks"}, **AMY)
+    assert decision_of(returns.done(reply)) == ("worn for weeks", "staff:amy")
+    for caller in (AMY, {"role": "terminal"}, {"role": "integration"}):
+        assert decision_of(returns.get(return_id, **caller)) == ("worn for weeks", "staff:amy")
+    assert decision_of(returns.get(return_id, **ME)) == ("worn for weeks", None)
+    listed = returns.call("GET", "/returns", query={"order_id": order_id}, **ME)
+    assert decision_of(listed.body["returns"][0]) == ("worn for weeks", None)
+
+
+def test_why_staff_approved_or_called_off_is_said_among_them(returns: Returns) -> None:
+    returns.publish(terms={"decision": "review"})
+    for verb in ("approve", "cancel"):
+        return_id = returns.opened(returns.bought(verb))
+        returns.done(returns.command(return_id, verb, {"reason": "a good customer"}, **AMY))
+        assert decision_of(returns.get(return_id, **AMY)) == ("a good customer", "staff:amy")
+        assert decision_of(returns.get(return_id, **ME)) == (None, None)
+
+
+def test_who_gives_no_reason_has_given_none(returns: Returns) -> None:
+    return_id = returns.opened(returns.bought())
+    cancelled = returns.done(returns.command(return_id, "cancel", {}, **ME))
+    assert decision_of(cancelled) == (None, None)
+    assert decision_of(returns.get(return_id, **AMY)) == (None, "customer:cus_1")

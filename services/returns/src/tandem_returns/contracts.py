@@ -204,6 +204,10 @@ class LabelView(Strict):
 
 
 class ReturnView(Strict):
+    """`decision_reason` is what a person has said who approved, rejected or called it off, and
+    `decided_by` who that was. Customers are told the reason of a rejection alone, and never by
+    whom."""
+
     id: str
     order_id: str
     customer_id: str | None
@@ -224,6 +228,8 @@ class ReturnView(Strict):
     gift: bool
     statutory: bool
     override_reason: str | None
+    decision_reason: str | None = None
+    decided_by: str | None = None
 
 
 class ReturnPage(Strict):
@@ -254,7 +260,8 @@ class Approve(Strict):
 
 
 class Reject(Strict):
-    """The customer is told the `reason`, word for word."""
+    """The customer is told the `reason` word for word: with the return (`decision_reason`), and in
+    the message that it was rejected."""
 
     reason: Reason
 

@@ -174,11 +174,8 @@ def approve(draft: Draft, reason: str, ship_by: datetime | None) -> None:
     back = draft.current.model_copy(update={"ship_by": ship_by, "overdue": False})
     if not _waiting(back):
         raise ReturnMoved("approved", back.status)
-    draft.change(
-        ReturnApproved,
-        _decided(back, "approved", lambda line: line in _waiting(back)),
-        reason=reason,
-    )
+    approved = _decided(back, "approved", lambda line: line in _waiting(back))
+    draft.change(ReturnApproved, _explained(draft, approved, reason), reason=reason)
     payouts.settle(draft)
 
 
@@ -187,11 +184,8 @@ def reject(draft: Draft, reason: str) -> None:
     back = draft.current
     if not _waiting(back):
         raise ReturnMoved("rejected", back.status)
-    draft.change(
-        ReturnRejected,
-        _decided(back, "rejected", lambda line: line in _waiting(back)),
-        reason=reason,
-    )
+    rejected = _decided(back, "rejected", lambda line: line in _waiting(back))
+    draft.change(ReturnRejected, _explained(draft, rejected, reason), reason=reason)
     payouts.give_back_extra(draft)
 
 
@@ -204,8 +198,15 @@ def cancel(draft: Draft, reason: str) -> None:
     back = draft.current
     if back.status not in ("requested", "approved"):
         raise ReturnMoved("cancelled", back.status)
-    draft.change(ReturnCancelled, _decided(back, "cancelled"), reason=reason)
+    cancelled = _explained(draft, _decided(back, "cancelled"), reason)
+    draft.change(ReturnCancelled, cancelled, reason=reason)
     payouts.give_back_extra(draft)
+
+
+def _explained(draft: Draft, back: Return, reason: str) -> Return:
+    """Return a return with why it was decided so, and by whom."""
+    said = {"decision_reason": reason or None, "decided_by": draft.by}
+    return back.model_copy(update=said)
 
 
 # --- units on their way ---------------------------------------------------------------------------

@@ -24,13 +24,15 @@ from tandem_returns.returns import Return, ReturnData
 class Draft:
     """A book, and one of its returns, on their way to a new version.
 
-    `counter` is the store at whose counter this happens: what is paid in cash is paid there.
+    `counter` is the store at whose counter this happens: what is paid in cash is paid there. `by`
+    is whose decision it is.
     """
 
     book: Book | None
     now: datetime
     back: Return | None = None
     counter: str | None = None
+    by: str | None = None
     facts: list[BookFact] = field(default_factory=list)
 
     @property

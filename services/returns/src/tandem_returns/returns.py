@@ -250,7 +250,11 @@ class LabelState(Strict):
 
 class ReturnData(Strict):
     """What is kept of a return. `channel` is where the order was placed, `begun_in` where its
-    return was begun, `location_id` where units of it were taken in last, if that has a name."""
+    return was begun, `location_id` where units of it were taken in last, if that has a name.
+
+    `decision_reason` is why it was approved, rejected or called off, and `decided_by` by whom;
+    both are None where the policy has decided.
+    """
 
     return_id: str
     order_id: str
@@ -276,6 +280,8 @@ class ReturnData(Strict):
     gift: bool = False
     statutory: bool = False
     override: str | None = None
+    decision_reason: str | None = None
+    decided_by: str | None = None
     note: str | None = None
     requested_at: Instant
     quoted_at: Instant

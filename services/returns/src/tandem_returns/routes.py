@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from chalice.app import Blueprint
 
@@ -219,7 +219,7 @@ def open_return(call: Call, body: contracts.OpenReturn) -> Answer[contracts.Retu
         call.now,
         check=_check(call.principal, lambda _book: unknown),
     )
-    return _answer(opened)
+    return _answer(call, opened)
 
 
 @routes.get(_RETURN, scope=Scope.RETURNS_READ, refusals=[ReturnNotFound])
@@ -228,7 +228,7 @@ def get_return(call: Call, return_id: str) -> Answer[contracts.ReturnView]:
     loaded = _own_return(call.principal, return_id)
     back = loaded.back
     label_url = store().label_url(back) if back.label else None
-    return Answer(views.return_view(back, call.now, label_url), version=loaded.head.version)
+    return Answer(_view(call, back, call.now, label_url), version=loaded.head.version)
 
 
 @routes.get("/v1/returns", scope=Scope.RETURNS_READ, refusals=[OrderNotFound])
@@ -246,7 +246,7 @@ def list_returns(call: Call, query: contracts.ReturnQuery) -> Answer[contracts.R
         order_id = query.order_id or ""
         _check_order(call.principal)(store().load_book(order_id).existing)
         found, cursor = store().returns_of(order_id, query.limit, query.cursor)
-    shown = tuple(views.return_view(back, call.now) for back in found)
+    shown = tuple(_view(call, back, call.now) for back in found)
     return Answer(contracts.ReturnPage(returns=shown, cursor=cursor))
 
 
@@ -534,21 +534,33 @@ def _changed(
     counter: str | None = None,
 ) -> Answer[contracts.ReturnView]:
     """Run a command. What only stores, warehouses and staff may do, they do for any order."""
+
+    def decide_as_caller(draft: Draft) -> None:
+        draft.by = call.principal.actor
+        decide(draft)
+
     changed = returns.change_return(
         store(),
         return_id,
-        decide,
+        decide_as_caller,
         call.origin(),
         call.now,
         check=check,
         counter=counter,
     )
-    return _answer(changed)
+    return _answer(call, changed)
 
 
-def _answer(changed: returns.ReturnOutcome) -> Answer[contracts.ReturnView]:
-    view = views.return_view(changed.back, changed.at)
+def _answer(call: Call, changed: returns.ReturnOutcome) -> Answer[contracts.ReturnView]:
+    view = _view(call, changed.back, changed.at)
     return Answer(view, version=changed.version, replayed=changed.replayed)
+
+
+def _view(
+    call: Call, back: Return, at: datetime, label_url: str | None = None
+) -> contracts.ReturnView:
+    to_customer = call.principal.role is Role.CUSTOMER
+    return views.return_view(back, at, label_url, to_customer=to_customer)
 
 
 def _check_return(principal: Principal, return_id: str) -> Callable[[Book], None]:

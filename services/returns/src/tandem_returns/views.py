@@ -117,7 +117,10 @@ def _exchange(
     )
 
 
-def return_view(back: Return, now: datetime, label_url: str | None = None) -> contracts.ReturnView:
+def return_view(
+    back: Return, now: datetime, label_url: str | None = None, *, to_customer: bool = True
+) -> contracts.ReturnView:
+    """Show a return; `to_customer`, without what is said among those who work on it."""
     exchange = None
     if back.exchange:
         exchange = _exchange(
@@ -127,6 +130,7 @@ def return_view(back: Return, now: datetime, label_url: str | None = None) -> co
             gift=back.gift,
             created=back.exchange.created,
         )
+    is_internal = to_customer and back.status != "rejected"
     label = None
     if back.label or back.label_wanted:
         label = contracts.LabelView(
@@ -158,6 +162,8 @@ def return_view(back: Return, now: datetime, label_url: str | None = None) -> co
         gift=back.gift,
         statutory=back.statutory,
         override_reason=back.override,
+        decision_reason=None if is_internal else back.decision_reason,
+        decided_by=None if to_customer else back.decided_by,
     )
 
 
