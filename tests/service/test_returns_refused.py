@@ -57,8 +57,24 @@ def test_more_than_was_asked_back_is_not_received_by_its_return(returns: Returns
     body = {"lines": [{"line_id": "1", "quantity": 2, "condition": "as_new"}]}
     unknown = {"lines": [{"line_id": "2", "quantity": 1, "condition": "as_new"}]}
     with nothing_changes(returns):
-        refusal(returns.command(return_id, "receive", body), 409, "INVALID_TRANSITION")
+        problem = refusal(
+            returns.command(return_id, "receive", body), 409, "RETURN_EXCEEDS_PURCHASE"
+        )
         refusal(returns.command(return_id, "receive", unknown), 422, "UNKNOWN_LINE")
+    assert problem["left"] == [{"line_id": "1", "quantity": 1}]
+
+
+def test_more_than_is_still_to_come_is_not_received_and_told_how_many_can(
+    returns: Returns,
+) -> None:
+    return_id = returns.opened(returns.bought(), {"1": 2})
+    returns.received(return_id, ("1", 1, "as_new"), role="integration")
+    body = {"lines": [{"line_id": "1", "quantity": 2, "condition": "as_new"}]}
+    with nothing_changes(returns):
+        reply = returns.command(return_id, "receive", body, role="integration")
+        problem = refusal(reply, 409, "INVALID_TRANSITION")
+    assert (problem["movable"], problem["units"]) == (1, {"awaiting": 1, "received": 1})
+    assert problem["detail"] == "Line 1 has 1 that can move to received, not 2"
 
 
 def test_a_line_that_was_not_bought_is_unknown(returns: Returns) -> None:
@@ -209,6 +225,18 @@ def test_what_nobody_knows_the_price_of_is_not_refunded(returns: Returns) -> Non
     assert codes_of(refused) == ["PRICE_UNKNOWN"]
 
 
+@pytest.mark.parametrize("outcome", ["refund", "store_credit"])
+def test_a_replacement_is_not_wanted_of_what_is_not_exchanged(
+    returns: Returns, outcome: str
+) -> None:
+    price = {"line_id": "x", "sku": "BOOT", "quantity": 1, "unit_price": euros(1_000)}
+    order_id = returns.ordered()
+    with nothing_changes(returns):
+        reply = returns.quote(order_id, outcome=outcome, exchange_for=[price])
+        problem = refusal(reply, 422, "VALIDATION_FAILED")
+    assert [one["field"] for one in problem["errors"]] == ["exchange_for"]
+
+
 # --- quotes ---------------------------------------------------------------------------------------
 
 
@@ -300,7 +328,8 @@ def test_a_return_that_is_over_does_not_move(returns: Returns, verb: str, body: 
     returns.received(return_id)
     returns.pump()
     with nothing_changes(returns):
-        refusal(returns.command(return_id, verb, body), 409, "INVALID_TRANSITION")
+        problem = refusal(returns.command(return_id, verb, body), 409, "INVALID_TRANSITION")
+    assert (problem["state"], problem["allowed"]) == ("resolved", ["inspect"])
 
 
 def test_what_has_not_come_is_not_inspected(returns: Returns) -> None:
@@ -411,7 +440,7 @@ def test_a_code_is_used_once_by_whatever_till(returns: Returns) -> None:
         for subject in ("store_12/till_3", "store_9/till_1"):
             refusal(returns.redeem(code, lines=one, subject=subject), 409, "CODE_ALREADY_USED")
         reply = returns.call("GET", "/returns/{return_id}/code", return_id=return_id)
-        refusal(reply, 409, "CODE_NOT_AVAILABLE")
+        refusal(reply, 409, "CODE_ALREADY_USED")
 
 
 def test_a_code_of_a_return_that_was_called_off_is_refused(returns: Returns) -> None:

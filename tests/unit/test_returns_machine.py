@@ -229,7 +229,7 @@ COMMANDS: dict[str, Callable[[Desk, Return], Return]] = {
     "reject": lambda counter, back: counter.do(back, deciding.reject, "no"),
     "cancel": lambda counter, back: counter.do(back, deciding.cancel, "no"),
     "receive": lambda counter, back: counter.receive(back),
-    "add a parcel": lambda counter, back: counter.do(
+    "parcels": lambda counter, back: counter.do(
         back, deciding.add_parcel, Parcel(carrier="ups", tracking_number="1Z1"), None, None
     ),
 }
@@ -242,8 +242,8 @@ POSSIBLE = {
     ("receive", "approved"): "in_progress",
     ("receive", "in_progress"): "in_progress",
     ("receive", "expired"): "in_progress",
-    ("add a parcel", "approved"): "approved",
-    ("add a parcel", "in_progress"): "in_progress",
+    ("parcels", "approved"): "approved",
+    ("parcels", "in_progress"): "in_progress",
 }
 
 
@@ -266,7 +266,41 @@ def test_each_command_is_possible_where_the_table_says(command: str, status: str
         COMMANDS[command](counter, back)
     assert refused.value.code == "INVALID_TRANSITION"
     assert refused.value.extra["state"] == status
+    assert command not in refused.value.extra["allowed"] or status == "partially_resolved"
     assert (counter.book, counter.returns[back.return_id]) == before
+
+
+@pytest.mark.parametrize("status", PASTS)
+def test_a_return_names_the_commands_that_are_possible(status: str) -> None:
+    _, back = PASTS[status]()
+    possible = {command for command in COMMANDS if (command, status) in POSSIBLE}
+    # What came otherwise than it was sent may be put right, unit by unit.
+    possible |= {"receive"} if status == "partially_resolved" else set()
+    possible |= {"inspect"} if status in ("resolved", "partially_resolved") else set()
+    assert set(back.moves) == possible
+
+
+def test_what_did_not_come_is_received_by_name() -> None:
+    counter, back = partially_resolved()
+    with pytest.raises(ReturnMoved, match="name the units"):
+        counter.receive(back)
+    assert counter.receive(back, "a", 1).status == "in_progress"
+
+
+def test_more_than_can_move_is_refused_with_how_many_can() -> None:
+    counter = shop(3)
+    back = counter.ask({"a": 3})
+    counter.receive(back, "a", 2)
+    with pytest.raises(InvalidTransition) as refused:
+        counter.receive(back, "a", 2)
+    assert refused.value.detail == "Line a has 1 that can move to received, not 2"
+    assert refused.value.extra["movable"] == 1
+    with pytest.raises(ReturnExceedsPurchase) as exceeded:
+        counter.receive(back, "a", 7)
+    assert exceeded.value.extra["left"] == [{"line_id": "a", "quantity": 1}]
+    with pytest.raises(ReturnExceedsPurchase) as exceeded:
+        counter.inspect(back, "a", 4)
+    assert exceeded.value.extra["left"] == [{"line_id": "a", "quantity": 2}]
 
 
 @pytest.mark.parametrize("status", ["rejected", "cancelled", "expired"])

@@ -198,8 +198,10 @@ def test_a_person_writes_down_what_they_paid_or_could_not(outcome: RefundState) 
 @pytest.mark.parametrize("state", PASTS)
 def test_what_a_provider_has_heard_of_is_not_paid_by_hand(state: RefundState) -> None:
     shop, back, refund = PASTS[state]()
-    with pytest.raises(RefundMoved):
+    with pytest.raises(RefundMoved) as refused:
         shop.do(back, payouts.paid_by_hand, refund.refund_id, "succeeded", "slip-1", "")
+    assert refused.value.extra["state"] == state
+    assert refused.value.extra["allowed"] == (["replan"] if state == "failed" else [])
 
 
 def test_what_a_shop_has_paid_meanwhile_is_settled_by_a_person() -> None:

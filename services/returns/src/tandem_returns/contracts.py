@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from tandem_core.clock import GivenInstant, Instant
@@ -40,9 +40,9 @@ Reason = Annotated[str, Field(min_length=1, max_length=512)]
 
 
 class QuoteRequest(Strict):
-    """`exchange_for` is what is wanted instead, the like of it unless told; prices are the store's
-    or the shop's to say, so customers cannot. `gift`: whoever brings it did not pay for it.
-    `override_reason` lets staff do what the policy does not allow."""
+    """`exchange_for` is what is wanted instead, for an exchange alone: the like of it unless told.
+    Its prices are the store's or the shop's to say, so customers cannot. `gift`: whoever brings it
+    did not pay for it. `override_reason` lets staff do what the policy does not allow."""
 
     order_id: Reference
     lines: Annotated[tuple[WantedLine, ...], Field(min_length=1, max_length=MAX_LINES)]
@@ -52,6 +52,15 @@ class QuoteRequest(Strict):
     exchange_for: Annotated[tuple[ExchangeLine, ...], Field(max_length=MAX_LINES)] = ()
     gift: Annotated[bool, Field(strict=True)] = False
     override_reason: Reason | None = None
+
+    @field_validator("exchange_for")
+    @classmethod
+    def _is_exchanged(
+        cls, wanted: tuple[ExchangeLine, ...], said: ValidationInfo
+    ) -> tuple[ExchangeLine, ...]:
+        if wanted and said.data.get("outcome", "exchange") != "exchange":
+            raise PydanticCustomError("exchange_for", "goes with the outcome exchange alone")
+        return wanted
 
 
 class QuotedLine(Strict):

@@ -23,10 +23,11 @@ from tandem_returns.logistics import (
     IN_OUR_HANDS,
     UnitState,
     count,
+    movable,
     moved,
     received_as,
 )
-from tandem_returns.purchases import Book, LineQuantity, UnknownLine
+from tandem_returns.purchases import Book, LineQuantity, ReturnExceedsPurchase, UnknownLine
 from tandem_returns.quotes import QuoteOutdated
 from tandem_returns.refund_plans import Plan, planned_again
 from tandem_returns.return_facts import (
@@ -173,7 +174,7 @@ def approve(draft: Draft, reason: str, ship_by: datetime | None) -> None:
     """Let a return that waits for a decision go its way, and come by then. Raises ReturnMoved."""
     back = draft.current.model_copy(update={"ship_by": ship_by, "overdue": False})
     if not _waiting(back):
-        raise ReturnMoved("approved", back.status)
+        raise ReturnMoved("approved", draft.current)
     approved = _decided(back, "approved", lambda line: line in _waiting(back))
     draft.change(ReturnApproved, _explained(draft, approved, reason), reason=reason)
     payouts.settle(draft)
@@ -183,7 +184,7 @@ def reject(draft: Draft, reason: str) -> None:
     """Refuse a return that waits for a decision. Raises ReturnMoved."""
     back = draft.current
     if not _waiting(back):
-        raise ReturnMoved("rejected", back.status)
+        raise ReturnMoved("rejected", back)
     rejected = _decided(back, "rejected", lambda line: line in _waiting(back))
     draft.change(ReturnRejected, _explained(draft, rejected, reason), reason=reason)
     payouts.give_back_extra(draft)
@@ -197,7 +198,7 @@ def cancel(draft: Draft, reason: str) -> None:
     """Call a return off, before anything has been sent. Raises ReturnMoved."""
     back = draft.current
     if back.status not in ("requested", "approved"):
-        raise ReturnMoved("cancelled", back.status)
+        raise ReturnMoved("cancelled", back)
     cancelled = _explained(draft, _decided(back, "cancelled"), reason)
     draft.change(ReturnCancelled, cancelled, reason=reason)
     payouts.give_back_extra(draft)
@@ -224,8 +225,8 @@ def receive(
 
     Without any, all that is on its way has come, as it was sent. The return's code is good for one
     time. `told_later`: the customer has left the counter, so nothing is paid or handed out there.
-    Raises CodeAlreadyUsed, ReturnMoved, InvalidTransition and UnknownLine, and when others
-    have meanwhile what it had given up, ReturnExceedsPurchase or QuoteOutdated.
+    Raises CodeAlreadyUsed, ReturnMoved, InvalidTransition and UnknownLine; for more than it has,
+    or when others have meanwhile what it had given up, ReturnExceedsPurchase or QuoteOutdated.
     """
     if by_code and draft.current.code_used:
         raise CodeAlreadyUsed
@@ -234,7 +235,7 @@ def receive(
     if by_code:
         back = back.model_copy(update={"code_used": True})
     if back.status in ("requested", "rejected", "cancelled", "expired"):
-        raise ReturnMoved("received", back.status)
+        raise ReturnMoved("received", back)
     told = tuple(arrivals) or _all_underway(back)
     accepted_before = _accepted(back)
     for one in told:
@@ -264,7 +265,7 @@ def _all_underway(back: Return) -> tuple[ReceivedUnits, ...]:
         if line.decision == "approved" and count(line.logistics, underway)
     )
     if not told:
-        raise ReturnMoved("received", back.status)
+        raise ReturnMoved("received", back, "Nothing of it is on its way; name the units that came")
     return told
 
 
@@ -295,12 +296,15 @@ def _with_units(
     quantity: int,
     source: UnitState | None = None,
 ) -> Return:
-    """Return it with units of a line moved. Raises UnknownLine, ReturnMoved, InvalidTransition."""
+    """Return it with units of a line moved. Raises UnknownLine, ReturnMoved, InvalidTransition, and
+    for more than it has of them ReturnExceedsPurchase."""
     line = back.line(line_id)
     if line is None:
         raise UnknownLine(f"The return has no line {line_id}", line_id=line_id)
     if line.decision != "approved":
-        raise ReturnMoved("moved", line.decision)
+        raise ReturnMoved("moved", back)
+    if quantity > line.quantity:
+        raise ReturnExceedsPurchase({line_id: movable(line.logistics, to)})
     units = moved(line_id, line.logistics, to, quantity, source)
     lines = tuple(
         one.model_copy(update={"logistics": units}) if one.line_id == line_id else one
@@ -348,7 +352,7 @@ def drop_off(draft: Draft) -> None:
     if back.code_used:
         raise CodeAlreadyUsed
     if back.status != "approved":
-        raise ReturnMoved("dropped off", back.status)
+        raise ReturnMoved("dropped off", back)
     for line in back.lines:
         units = line.logistics.get("awaiting", 0)
         if units and line.decision == "approved":
@@ -372,7 +376,7 @@ def add_parcel(
     if parcel in back.parcels:
         return
     if back.status not in ("approved", "in_progress"):
-        raise ReturnMoved("sent", back.status)
+        raise ReturnMoved("sent", back)
     if len(back.parcels) >= MAX_PARCELS:
         raise TooManyParcels
     if by_customer and not back.statutory:

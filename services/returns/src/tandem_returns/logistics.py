@@ -48,6 +48,7 @@ _DISPOSITIONS: tuple[UnitState, ...] = (
     "destroy",
     "missing",
 )
+INSPECTED_AS: tuple[UnitState, ...] = ("inspected", *_DISPOSITIONS)
 _ARRIVING: tuple[UnitState, ...] = (
     "handed_over",
     "received",
@@ -110,18 +111,20 @@ NOT_AS_SENT: Mapping[str, UnitState] = {
 
 
 class InvalidTransition(Conflict):
-    """`legal` names where the units can go from where they are."""
+    """`legal` names where the units can go from where they are, `movable` is how many of them can
+    go where they were to."""
 
     code, title = "INVALID_TRANSITION", "The units cannot move there from where they are"
 
-    def __init__(self, line_id: str, to: str, units: Units) -> None:
+    def __init__(self, line_id: str, to: UnitState, quantity: int, units: Units) -> None:
         legal = sorted({target for state in units for target in TRANSITIONS.get(state, ())})
-        super().__init__(
-            f"Line {line_id} cannot move to {to}; it can move to {', '.join(legal) or 'nothing'}",
-            line_id=line_id,
-            units=dict(units),
-            legal=legal,
-        )
+        can = movable(units, to)
+        if can:
+            detail = f"Line {line_id} has {can} that can move to {to}, not {quantity}"
+        else:
+            named = ", ".join(legal) or "nothing"
+            detail = f"Line {line_id} cannot move to {to}; it can move to {named}"
+        super().__init__(detail, line_id=line_id, units=dict(units), legal=legal, movable=can)
 
 
 def received_as(condition: str, *, over_the_counter: bool) -> UnitState:
@@ -136,18 +139,23 @@ def moved(
 
     `source` is where they are taken from, when it matters. Raises InvalidTransition when fewer can.
     """
-    after = dict(units)
+    after, left = dict(units), quantity
     for state in TRANSITIONS:
         if source not in (None, state) or to not in TRANSITIONS[state]:
             continue
-        part = min(quantity, after.get(state, 0))
+        part = min(left, after.get(state, 0))
         if part:
             after[state] -= part
             after[to] = after.get(to, 0) + part
-            quantity -= part
-    if quantity:
-        raise InvalidTransition(line_id, to, units)
+            left -= part
+    if left:
+        raise InvalidTransition(line_id, to, quantity, units)
     return {state: count for state, count in after.items() if count}
+
+
+def movable(units: Units, to: UnitState) -> int:
+    """Return how many of a line's units can move there from where they are."""
+    return sum(number for state, number in units.items() if to in TRANSITIONS.get(state, ()))
 
 
 def count(units: Units, states: frozenset[UnitState]) -> int:

@@ -47,7 +47,17 @@ _WAITING: frozenset[RefundState] = frozenset({"pending", "requires_action"})
 
 
 class RefundMoved(Conflict):
+    """`allowed` names the commands that are legal now, as their paths do."""
+
     code, title = "INVALID_TRANSITION", "The refund is not where that is possible"
+
+    def __init__(self, refund: Refund, refused: str) -> None:
+        by_hand, again = refund.is_for_people, refund.state == "failed"
+        super().__init__(
+            f"A refund that is {refund.state} {refused}",
+            state=refund.state,
+            allowed=[*["settle"] * by_hand, *["replan"] * again],
+        )
 
 
 # --- what is due ----------------------------------------------------------------------------------
@@ -258,7 +268,7 @@ def paid_by_hand(
     """Write down that a person has paid it, or could not. Raises RefundMoved."""
     refund = draft.current.refund(refund_id)
     if not refund.is_for_people:
-        raise RefundMoved(f"A refund that is {refund.state} is not paid by hand")
+        raise RefundMoved(refund, "is not paid by hand")
     _settled(
         draft,
         refund,
@@ -274,7 +284,7 @@ def replan(draft: Draft, refund_id: str, tender: str, reference: str | None, rea
     """Pay what failed in another way. Raises RefundMoved unless it failed for good."""
     failed = draft.current.refund(refund_id)
     if failed.state != "failed":
-        raise RefundMoved(f"A refund that is {failed.state} cannot be replanned")
+        raise RefundMoved(failed, "cannot be replanned")
     back = draft.current
     again = Refund(
         refund_id=refund_name(back.return_id, len(back.refunds)),

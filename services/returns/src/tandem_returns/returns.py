@@ -24,12 +24,14 @@ from tandem_core.values import Quantity, Reference, Strict
 from tandem_returns.cases import Explanation, Method, Outcome, Risk, Trigger
 from tandem_returns.logistics import (
     IN_OUR_HANDS,
+    INSPECTED_AS,
     NOTHING_CAME,
     ON_ITS_WAY,
     REACHED,
     UNDERWAY,
     UnitState,
     count,
+    movable,
 )
 from tandem_returns.purchases import LineQuantity
 
@@ -57,6 +59,8 @@ Status = Literal[
     "cancelled",
     "expired",
 ]
+# As the paths of the commands have them.
+Move = Literal["approve", "reject", "cancel", "receive", "inspect", "parcels"]
 # A person is asked to look at what waits for longer.
 _DECIDE_WITHIN = timedelta(days=2)
 _ARRIVE_WITHIN = timedelta(days=14)
@@ -82,13 +86,6 @@ class ReturnNotFound(Missing):
 
 class RefundNotFound(Missing):
     code, title = "REFUND_NOT_FOUND", "The return has no such refund"
-
-
-class ReturnMoved(Conflict):
-    code, title = "INVALID_TRANSITION", "The return is not where that is possible"
-
-    def __init__(self, verb: str, status: str) -> None:
-        super().__init__(f"A return that is {status} cannot be {verb}", state=status)
 
 
 class ReturnLine(Strict):
@@ -371,6 +368,24 @@ class Return(ReturnData):
         return "in_progress" if begun else "approved"
 
     @property
+    def moves(self) -> tuple[Move, ...]:
+        """Commands that are legal now. What has expired may still come."""
+        legal: list[Move] = []
+        if any(line.decision in ("requested", "needs_review") for line in self.lines):
+            legal += ["approve", "reject"]
+        if self.status in ("requested", "approved"):
+            legal.append("cancel")
+        expected: Decision = "expired" if self.status == "expired" else "approved"
+        units = [line.logistics for line in self.lines if line.decision == expected]
+        if any(movable(each, "received") for each in units):
+            legal.append("receive")
+        if any(movable(each, to) for each in units for to in INSPECTED_AS):
+            legal.append("inspect")
+        if self.status in ("approved", "in_progress"):
+            legal.append("parcels")
+        return tuple(legal)
+
+    @property
     def refund_due_by(self) -> datetime | None:
         """When its money is to be on its way, by the policy's target."""
         if self.triggered_at is None:
@@ -408,6 +423,19 @@ class Return(ReturnData):
             return self.requested_at + _DECIDE_WITHIN
         underway = any(count(line.logistics, ON_ITS_WAY) for line in self.lines)
         return self.moved_at + _ARRIVE_WITHIN if underway and self.moved_at else None
+
+
+class ReturnMoved(Conflict):
+    """`allowed` names the commands that are legal now, as their paths do."""
+
+    code, title = "INVALID_TRANSITION", "The return is not where that is possible"
+
+    def __init__(self, verb: str, back: Return, detail: str = "") -> None:
+        super().__init__(
+            detail or f"A return that is {back.status} cannot be {verb}",
+            state=back.status,
+            allowed=list(back.moves),
+        )
 
 
 class Due(NamedTuple):

@@ -67,7 +67,10 @@ class SenderNotFound(Missing):
 
 
 class CodeNotReady(Conflict):
-    code, title = "CODE_NOT_AVAILABLE", "A code is for returns that are approved and on their way"
+    code, title = (
+        "CODE_NOT_AVAILABLE",
+        "A code is for returns that are approved, before any of it came",
+    )
 
 
 _MOVES = (
@@ -380,12 +383,14 @@ def replan_refund(
 @routes.get(
     _RETURN + "/code",
     scope=Scope.RETURNS_READ,
-    refusals=[ReturnNotFound, CodeNotReady, SecretsUnavailable],
+    refusals=[ReturnNotFound, CodeAlreadyUsed, CodeNotReady, SecretsUnavailable],
 )
 def get_code(call: Call, return_id: str) -> Answer[contracts.CodeView]:
     """Give the code to show at a counter, as text and as a drawing; asked again, the same one."""
     back = _own_return(call.principal, return_id).back
-    if back.status != "approved" or back.ship_by is None or back.code_used:
+    if back.code_used:
+        raise CodeAlreadyUsed
+    if back.status != "approved" or back.ship_by is None:
         raise CodeNotReady
     seeds = _seeds()
     if not seeds:
