@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
-from tandem_returns import deciding, views
+from tandem_returns import deciding, payouts, views
 from tandem_returns.cases import Trigger
 from tandem_returns.codes import CodeAlreadyUsed
 from tandem_returns.deciding import TooManyParcels
@@ -325,6 +325,33 @@ def test_a_return_is_closed_once_when_nothing_more_is_expected(status: str) -> N
 def test_what_has_ended_before_or_goes_on_is_not_closed(status: str) -> None:
     counter, _ = PASTS[status]()
     assert counter.told("return.closed") == []
+
+
+@pytest.mark.parametrize("status", PASTS)
+def test_a_return_tells_when_it_ended(status: str) -> None:
+    counter, back = PASTS[status]()
+    goes_on = status in ("requested", "approved", "in_progress")
+    assert back.ended_at == (None if goes_on else counter.now)
+
+
+def test_what_is_taken_up_again_has_not_ended() -> None:
+    counter, back = expired()
+    back = counter.receive(back)
+    assert (back.status, back.ended_at, back.closed_at) == ("in_progress", None, None)
+    back = counter.pay(back)
+    assert (back.ended_at, len(counter.told("return.closed"))) == (counter.now, 1)
+
+
+def test_what_a_bank_sends_back_ends_when_it_has_been_paid_after_all() -> None:
+    counter, back = resolved()
+    (paid,) = back.refunds
+    counter.now += timedelta(days=1)
+    back = counter.resulted(back, paid, "failed")
+    assert (back.status, back.ended_at) == ("in_progress", None)
+    counter.do(back, payouts.replan, paid.refund_id, "store_credit", None, "")
+    counter.now += timedelta(days=1)
+    assert counter.pay(back).ended_at == counter.now
+    assert len(counter.told("return.closed")) == 1
 
 
 def test_of_what_came_only_in_part_the_money_that_was_due_is_paid() -> None:

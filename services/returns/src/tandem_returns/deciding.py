@@ -167,6 +167,15 @@ def _decided(
     return back.model_copy(update={"lines": lines})
 
 
+def _ended(
+    draft: Draft,
+    decision: Decision,
+    applies: Callable[[ReturnLine], Any] = lambda _line: True,
+) -> Return:
+    ended = _decided(draft.current, decision, applies)
+    return ended.model_copy(update={"closed_at": draft.now})
+
+
 # --- decisions of people --------------------------------------------------------------------------
 
 
@@ -185,7 +194,7 @@ def reject(draft: Draft, reason: str) -> None:
     back = draft.current
     if not _waiting(back):
         raise ReturnMoved("rejected", back)
-    rejected = _decided(back, "rejected", lambda line: line in _waiting(back))
+    rejected = _ended(draft, "rejected", lambda line: line in _waiting(back))
     draft.change(ReturnRejected, _explained(draft, rejected, reason), reason=reason)
     payouts.give_back_extra(draft)
 
@@ -199,7 +208,7 @@ def cancel(draft: Draft, reason: str) -> None:
     back = draft.current
     if back.status not in ("requested", "approved"):
         raise ReturnMoved("cancelled", back)
-    cancelled = _explained(draft, _decided(back, "cancelled"), reason)
+    cancelled = _explained(draft, _ended(draft, "cancelled"), reason)
     draft.change(ReturnCancelled, cancelled, reason=reason)
     payouts.give_back_extra(draft)
 
@@ -469,6 +478,7 @@ def _revive(draft: Draft) -> None:
     if back.status != "expired":
         return
     revived = _decided(back, "approved", lambda line: line.decision == "expired")
+    revived = revived.model_copy(update={"closed_at": None})
     draft.opened.check_left(_claimed_again(back, revived))
     draft.change(ReturnApproved, planned_again(draft.opened, revived), revived=True)
 
@@ -482,7 +492,7 @@ def time_passes(draft: Draft) -> None:
     back = draft.current
     if back.ship_by and back.ship_by <= draft.now:
         if back.status == "approved":
-            expired = _decided(back, "expired", lambda line: line.decision == "approved")
+            expired = _ended(draft, "expired", lambda line: line.decision == "approved")
             draft.change(ReturnExpired, expired)
             payouts.give_back_extra(draft)
         else:

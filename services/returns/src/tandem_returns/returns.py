@@ -386,6 +386,14 @@ class Return(ReturnData):
         return tuple(legal)
 
     @property
+    def ended_at(self) -> datetime | None:
+        """When it ended, for the last time; None for one that goes on, also again: banks send money
+        back, and what was short is found."""
+        if self.status in ("resolved", "partially_resolved") and self.closed_at:
+            return max(self.closed_at, self.refunded_at or self.closed_at)
+        return self.closed_at if self.status in ("rejected", "cancelled", "expired") else None
+
+    @property
     def refund_due_by(self) -> datetime | None:
         """When its money is to be on its way, by the policy's target."""
         if self.triggered_at is None:

@@ -153,7 +153,7 @@ def return_view(
         time_to_refund=_time_to_refund(back, now),
         requested_at=back.requested_at,
         ship_by=back.ship_by,
-        closed_at=back.closed_at,
+        closed_at=back.ended_at,
         parcels=tuple(
             contracts.ParcelView(carrier=one.carrier, tracking_number=one.tracking_number)
             for one in back.parcels
