@@ -183,6 +183,7 @@ def test_lines_are_cancelled_until_nothing_is_left(orders: Orders) -> None:
 def test_the_whole_order_cannot_be_cancelled_once_something_is_on_its_way(orders: Orders) -> None:
     order_id = orders.placed()
     fulfillment_id = orders.fulfilled(order_id, lines=units({"1": 1}))
+    orders.moved(order_id, fulfillment_id, "allocated")
 
     with nothing_changes(orders):
         problem = refusal(orders.cancel(order_id), 409, "ORDER_NOT_CANCELLABLE")

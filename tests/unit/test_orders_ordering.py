@@ -23,6 +23,7 @@ from tandem_orders.messages import (
     FulfillmentReport,
     LineReport,
     OrderReport,
+    OrderStateReport,
     QuantityReport,
     RefundLineReport,
     RefundReport,
@@ -199,6 +200,203 @@ def test_an_order_has_at_most_fifty_fulfilments() -> None:
     # The parcel found room in one that is there; the shop's did not.
     assert len(draft.facts) == told + 1
     assert len(draft.placed.fulfillments) == MAX_FULFILLMENTS
+
+
+# --- cancelling -----------------------------------------------------------------------------------
+
+WAITING: list[tuple[FulfillmentType, list[FulfillmentState]]] = [
+    ("ship", []),
+    ("pickup", []),
+    ("pickup", ["reserved"]),
+]
+BEGUN: list[tuple[FulfillmentType, list[FulfillmentState]]] = [
+    ("ship", ["allocated"]),
+    ("ship", ["allocated", "packed"]),
+    ("pickup", ["reserved", "preparing"]),
+    ("pickup", ["reserved", "preparing", "ready"]),
+    ("pickup", ["reserved", "preparing", "ready", "checked_in"]),
+]
+GONE: list[tuple[FulfillmentType, list[FulfillmentState]]] = [
+    ("ship", ["allocated", "packed", "shipped"]),
+    ("ship", ["allocated", "packed", "shipped", "delivered"]),
+    ("pickup", ["reserved", "preparing", "ready", "collected"]),
+    ("in_store", []),
+]
+
+
+def kinds(draft: Draft) -> list[str]:
+    return [one.type for one in draft.facts]
+
+
+def waits(draft: Draft, fulfillment_id: str, count: int, *parcels: Parcel) -> None:
+    ordering.fulfil(draft, fulfillment_id, "ship", units(count), parcels, None, NOW)
+
+
+def held(draft: Draft) -> dict[str, tuple[str, int]]:
+    """State and units of every fulfilment."""
+    return {one.id: (one.state, one.units["1"]) for one in draft.placed.fulfillments}
+
+
+@pytest.mark.parametrize(("kind", "way"), WAITING)
+@pytest.mark.parametrize("wanted", [None, units(3)])
+def test_what_only_waits_is_cancelled_with_the_order(
+    kind: FulfillmentType, way: list[FulfillmentState], wanted: list[LineQuantity] | None
+) -> None:
+    draft = fulfilled(kind, *way)
+    told = len(draft.facts)
+    fact = ordering.cancel(draft, "can_1", wanted, "", NOW)
+
+    family = "fulfillment" if kind == "ship" else "pickup"
+    assert kinds(draft)[told:] == [f"{family}.cancelled", "order.cancelled"]
+    assert (fact.whole, list(fact.lines)) == (True, units(3))
+    assert held(draft) == {"ful_1": ("cancelled", 3)}
+    assert (draft.placed.status, counted(draft)) == ("cancelled", (3, 0, 0, 0))
+
+
+@pytest.mark.parametrize(("kind", "way", "ends"), [
+    *[(kind, way, True) for kind, way in BEGUN], *[(kind, way, False) for kind, way in GONE]
+])  # fmt: skip
+@pytest.mark.parametrize("wanted", [None, units(1)])
+def test_what_somebody_has_begun_stands_in_the_way_by_name(
+    kind: FulfillmentType,
+    way: list[FulfillmentState],
+    ends: bool,
+    wanted: list[LineQuantity] | None,
+) -> None:
+    draft = fulfilled(kind, *way)
+    (one,) = draft.placed.fulfillments
+    before = list(draft.facts)
+    refusals = (ordering.OrderNotCancellable, ordering.QuantityExceedsOrder)
+    with pytest.raises(refusals) as refused:
+        ordering.cancel(draft, "can_1", wanted, "", NOW)
+
+    assert isinstance(refused.value, refusals[wanted is not None])
+    assert refused.value.extra["fulfillments"] == [
+        {"id": "ful_1", "type": kind, "state": one.state}
+    ]
+    assert f"ful_1 ({kind}, {one.state})" in refused.value.detail
+    assert ("The merchant can cancel" in refused.value.detail) == ends
+    assert ("can only be returned" in refused.value.detail) != ends
+    assert draft.facts == before
+
+
+def test_units_of_a_line_come_from_what_is_open_and_then_from_the_newest_that_waits() -> None:
+    draft = placed(9)
+    waits(draft, "old", 3)
+    waits(draft, "new", 3)
+    steps = [
+        (2, {"old": ("unfulfilled", 3), "new": ("unfulfilled", 3)}, []),
+        (2, {"old": ("unfulfilled", 3), "new": ("unfulfilled", 2)}, ["updated"]),
+        (3, {"old": ("unfulfilled", 2), "new": ("cancelled", 2)}, ["cancelled", "updated"]),
+    ]
+    for number, (count, after, changes) in enumerate(steps):
+        told = len(draft.facts)
+        ordering.cancel(draft, f"can_{number}", units(count), "", NOW)
+        assert held(draft) == after
+        assert kinds(draft)[told:] == [
+            *[f"fulfillment.{one}" for one in changes],
+            "order.cancelled",
+        ]
+    assert counted(draft) == (7, 2, 0, 0)
+    assert (draft.placed.status, draft.placed.flags) == ("confirmed", ("partially_cancelled",))
+
+
+def test_what_waits_can_be_cancelled_beside_what_has_been_begun() -> None:
+    draft = placed()
+    waits(draft, "begun", 2)
+    ordering.move(draft, "begun", "allocated", AMY, "")
+    waits(draft, "waiting", 1)
+    with pytest.raises(ordering.OrderNotCancellable) as refused:
+        ordering.cancel(draft, "can_1", None, "", NOW)
+    assert refused.value.extra["lines"] == [{"line_id": "1", "quantity": 1}]
+    assert [one["id"] for one in refused.value.extra["fulfillments"]] == ["begun"]
+    with pytest.raises(ordering.QuantityExceedsOrder) as beyond:
+        ordering.cancel(draft, "can_1", units(2), "", NOW)
+    assert beyond.value.extra["available"] == 1
+
+    ordering.cancel(draft, "can_1", units(1), "", NOW)
+    assert held(draft) == {"begun": ("allocated", 2), "waiting": ("cancelled", 1)}
+    assert counted(draft) == (1, 2, 0, 0)
+
+
+def test_a_line_that_a_fulfilment_names_twice_loses_its_units_once() -> None:
+    draft = placed(4)
+    ordering.fulfil(draft, "ful_1", "ship", [*units(2), *units(2)], [], None, NOW)
+    ordering.cancel(draft, "can_1", units(3), "", NOW)
+    assert [list(one.lines) for one in draft.placed.fulfillments] == [units(1)]
+    assert counted(draft) == (3, 1, 0, 0)
+
+
+def test_a_parcel_goes_on_with_what_is_left_in_it() -> None:
+    draft = placed()
+    waits(draft, "ful_1", 3, parcel(0))
+    ordering.cancel(draft, "can_1", units(2), "", NOW)
+    ordering.reflect(draft, parcel(1, handed_over=True, delivered_at=NOW), NOW)
+    assert held(draft) == {"ful_1": ("delivered", 1)}
+    assert (draft.placed.status, counted(draft)) == ("completed", (2, 1, 1, 0))
+
+
+def test_a_parcel_of_a_cancelled_order_brings_nothing_back_into_it() -> None:
+    draft = placed()
+    ordering.attach(draft, parcel(0), NOW)
+    ordering.cancel(draft, "can_1", None, "", NOW)
+    ordering.attach(draft, parcel(0), NOW)
+    ordering.attach(draft, parcel(0).model_copy(update={"shipment_id": "shp_2"}), NOW)
+    ordering.reflect(draft, parcel(1, handed_over=True), NOW)
+    assert [one.state for one in draft.placed.fulfillments] == ["cancelled"]
+    assert (draft.placed.status, counted(draft)) == ("cancelled", (3, 0, 0, 0))
+
+
+def test_units_that_are_back_are_not_cancelled_though_nobody_has_said_that_they_were_sent() -> None:
+    draft = placed()
+    waits(draft, "ful_1", 3)
+    merging.merge_refund(draft, refund("r1", (2, "return")))
+    with pytest.raises(ordering.OrderNotCancellable) as refused:
+        ordering.cancel(draft, "can_1", None, "", NOW)
+    assert refused.value.extra["fulfillments"] == []
+    assert refused.value.extra["lines"] == [{"line_id": "1", "quantity": 1}]
+    assert "come back already" in refused.value.detail
+    ordering.cancel(draft, "can_1", units(1), "", NOW)
+    assert counted(draft) == (1, 2, 2, 2)
+
+
+@pytest.mark.parametrize("wanted", [None, units(1)])
+def test_an_order_that_is_cancelled_is_said_to_be_so(wanted: list[LineQuantity] | None) -> None:
+    draft = fulfilled("ship")
+    ordering.cancel(draft, "can_1", None, "", NOW)
+    refusals = (ordering.OrderNotCancellable, ordering.QuantityExceedsOrder)
+    with pytest.raises(refusals) as refused:
+        ordering.cancel(draft, "can_2", wanted, "", NOW)
+    said = "All units of the order are cancelled already", "Line 1 has 0 units left"
+    assert refused.value.detail == said[wanted is not None]
+    assert refused.value.extra["fulfillments"] == []
+
+
+@pytest.mark.parametrize("told", [
+    report(cancelled_at=NOW),
+    report(gone=3),
+    refund("r1", (3, "cancel")),
+    OrderStateReport(source="shop", order_external_id="1001", state="cancelled", occurred_at=NOW),
+])  # fmt: skip
+def test_a_shop_that_cancels_takes_what_waits_and_leaves_what_has_been_begun(told: Any) -> None:
+    for begun in (0, 2):
+        draft = placed()
+        if begun:
+            waits(draft, "begun", begun)
+            ordering.move(draft, "begun", "allocated", AMY, "")
+        waits(draft, "waiting", 3 - begun)
+        for _ in range(2):
+            match told:
+                case OrderReport():
+                    merging.merge(draft, told, {})
+                case RefundReport():
+                    merging.merge_refund(draft, told)
+                case _:
+                    merging.merge_state(draft, told, {})
+            assert held(draft)["waiting"] == ("cancelled", 3 - begun)
+            assert counted(draft) == (3 - begun, begun, 0, 0)
+        assert kinds(draft).count("order.cancelled") == 1
+        assert draft.placed.status == ("in_progress" if begun else "cancelled")
 
 
 # --- reports that come in another order -----------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial, reduce
@@ -17,6 +18,7 @@ from tandem_core.problems import Problem
 from tandem_orders import merging, ordering
 from tandem_orders.fulfillments import (
     ARRIVED,
+    NOT_BEGUN,
     RELEASED,
     TRANSITIONS,
     Handover,
@@ -34,6 +36,7 @@ from tandem_orders.messages import (
     RefundLineReport,
     RefundReport,
     Tender,
+    units_by_line,
 )
 from tandem_orders.order_facts import OrderCompleted, OrderPlaced, apply, fact_of, placed_order
 from tandem_orders.ordering import Draft
@@ -314,6 +317,9 @@ def check(order: Order) -> None:
         assert one.fulfilled >= one.delivered >= one.returned >= 0, (line_id, one)
         assert one.cancelled >= 0
         assert one.open == one.ordered - one.cancelled - one.fulfilled
+        assert one.open <= order.cancellable[line_id] <= one.ordered - one.cancelled
+        waiting = [each for each in order.fulfillments if each.state in NOT_BEGUN]
+        assert sum(each.units[line_id] for each in waiting) <= one.ordered - one.cancelled
     if order.status == "cancelled":
         assert all(one.fulfilled == 0 for one in order.counters.values())
     assert (order.status == "completed") == (order.completed_at is not None)
@@ -378,6 +384,53 @@ def test_what_has_ended_stays_ended_for_merchants_and_shops(life: list[tuple[str
                 assert one.state == known.state
 
 
+@given(lives, st.none() | quantities)
+def test_a_cancellation_takes_all_that_it_names_from_what_nobody_has_begun(
+    life: list[tuple[str, Step]], lines: list[LineQuantity] | None
+) -> None:
+    draft = placed()
+    for _, step in life:
+        happen(draft, step)
+    before, told = draft.placed, len(draft.facts)
+    wanted = units_by_line(lines) if lines else Counter(_wanted(before))
+    happen(draft, partial(_cancel, tag="can", lines=lines))
+    order = draft.placed
+    check(order)
+    left = before.cancellable
+    possible = all(units <= left.get(line_id, 0) for line_id, units in wanted.items())
+    if not possible or not wanted:
+        assert order == before
+        return
+
+    cancelled = {line.line_id: line.cancelled for line in before.lines}
+    for line in order.lines:
+        assert line.cancelled == cancelled[line.line_id] + wanted[line.line_id]
+        assert order.cancellable[line.line_id] == left[line.line_id] - wanted[line.line_id]
+    assert order.begun == before.begun
+    for one in before.fulfillments:
+        now = order.fulfillment(one.id)
+        assert now is not None
+        assert now.parcels == one.parcels
+        if one.state not in NOT_BEGUN:
+            assert now == one
+        elif now.state == "cancelled":
+            assert now.lines == one.lines
+        else:
+            assert now.state == one.state
+            assert now.units <= one.units
+    if lines is None:
+        assert order.status == "cancelled"
+        assert not any(one.state in NOT_BEGUN for one in order.fulfillments)
+    # The cancellation comes last: whoever repeats it is shown the order as it left it.
+    changes = [one.type for one in draft.facts[told:] if one.type != "order.completed"]
+    assert changes.index("order.cancelled") == len(changes) - 1
+
+
+def _wanted(order: Order) -> dict[str, int]:
+    wanted = {line.line_id: line.quantity - line.cancelled for line in order.lines}
+    return {line_id: units for line_id, units in wanted.items() if units}
+
+
 @given(lives)
 def test_completion_is_told_when_all_has_arrived_and_taken_back_when_it_has_not(
     life: list[tuple[str, Step]],
@@ -431,7 +484,8 @@ def true_story(draw: st.DrawFn) -> list[Step]:
         for line_id, count in lines.items():
             left[line_id] -= count
             sent[line_id] = sent.get(line_id, 0) + count
-        way = ["allocated", "packed", "shipped", "delivered"][: draw(st.integers(1, 4))]
+        way = ["unfulfilled", "allocated", "packed", "shipped", "delivered"]
+        way = way[: draw(st.integers(1, 5))]
         for position, state in enumerate(way):
             steps.append(told_of(number, state, lines, position))
     cancelled = {one: draw(st.integers(0, count)) for one, count in left.items()}

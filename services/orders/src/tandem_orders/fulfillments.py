@@ -7,6 +7,7 @@ and a shop platform's report only ever moves it forward.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Literal, NamedTuple
@@ -125,6 +126,14 @@ class Fulfillment(Strict):
     reminded: bool = False
     pickup_code: str | None = None
 
+    @property
+    def units(self) -> Counter[str]:
+        """Its units by line id: a line may be named twice."""
+        units: Counter[str] = Counter()
+        for line in self.lines:
+            units[line.line_id] += line.quantity
+        return units
+
 
 class Handover(NamedTuple):
     """What is shown to collect: the customer's code, or the name of who answers for it."""
@@ -175,6 +184,16 @@ def _check_handover(fulfillment: Fulfillment, handover: Handover) -> None:
         return
     if not handover.pickup_code or handover.pickup_code != fulfillment.pickup_code:
         raise PickupCodeInvalid("Show the pickup code, or name the staff member who answers for it")
+
+
+def without(fulfillment: Fulfillment, units: Counter[str], now: datetime) -> Fulfillment:
+    """Return the fulfilment without units that nobody wants any more. One that loses all of them
+    is cancelled, and goes on to say what it had. Raises InvalidTransition."""
+    left = fulfillment.units - units
+    if not left:
+        return moved(fulfillment, "cancelled", now)
+    lines = tuple(LineQuantity(line_id=name, quantity=count) for name, count in left.items())
+    return fulfillment.model_copy(update={"lines": lines})
 
 
 def advanced(

@@ -35,7 +35,7 @@ from tandem_orders.messages import (
     units_by_line,
 )
 from tandem_orders.order_facts import OrderUpdated, RefundLeg, RefundSucceeded
-from tandem_orders.ordering import Draft, changed, open_lines, take_off
+from tandem_orders.ordering import Draft, cancellable_lines, changed, open_lines, take_off
 from tandem_orders.orders import MAX_FULFILLMENTS, Customer, Order, OrderLine
 
 Parcels = Mapping[tuple[str, str], Parcel]
@@ -124,7 +124,7 @@ def _merge_cancellation(draft: Draft, report: OrderReport, known: Set[str]) -> N
     `known` are the lines that the order had before this report, none before an older one.
     """
     order = draft.placed
-    counters = order.counters
+    counters, cancellable = order.counters, order.cancellable
     # Its refunds cancel units of their own, beside those that are simply gone from a line.
     refunded = units_by_line(
         one for refund in report.refunds for one in refund.lines if one.kind == "cancel"
@@ -137,7 +137,7 @@ def _merge_cancellation(draft: Draft, report: OrderReport, known: Set[str]) -> N
         reported = gone[line_id] + refunded[line_id] + (line.cancelled if line else 0)
         if report.cancelled_at and line:
             reported = mine.ordered
-        units = min(reported - mine.cancelled, mine.open)
+        units = min(reported - mine.cancelled, cancellable[line_id])
         if units > 0:
             taken.append(LineQuantity(line_id=line_id, quantity=units))
     if taken:
@@ -247,8 +247,8 @@ def merge_refund(draft: Draft, report: RefundReport) -> None:
     refund_id = f"{report.source}:{report.external_id}"
     if refund_id in order.refunds:
         return
-    still_open = {line_id: one.open for line_id, one in order.counters.items()}
-    cancelled = _at_most(still_open, [one for one in report.lines if one.kind == "cancel"])
+    unsent = [one for one in report.lines if one.kind == "cancel"]
+    cancelled = _at_most(order.cancellable, unsent)
     if cancelled:
         take_off(draft, f"refund:{refund_id}", cancelled, "", report.occurred_at)
     # What comes back may be reported before it was sent.
@@ -319,7 +319,7 @@ def merge_state(draft: Draft, report: OrderStateReport, parcels: Parcels) -> Non
         merge_fulfillment(draft, fulfillment, parcels)
     order = draft.placed
     if report.state == "cancelled":
-        left = open_lines(order)
+        left = cancellable_lines(order)
         if left:
             name = _name_of_cancellation(order, report.source, "whole")
             take_off(draft, name, left, "", report.occurred_at)

@@ -97,7 +97,8 @@ class OrderUpdated(OrderFact):
 
 
 class OrderCancelled(OrderFact):
-    """Units taken off. `whole`: nothing else is left of the order."""
+    """Units taken off. `whole`: nothing else is left of the order. Fulfilments that were to send
+    them have lost them by then, and have said so in events of their own."""
 
     cancellation_id: str
     lines: tuple[LineQuantity, ...]
@@ -129,7 +130,8 @@ class OrderErased(OrderFact):
 
 
 class FulfillmentChanged(OrderFact):
-    """A fulfilment as it is now. The event's type says what has happened to it."""
+    """A fulfilment as it is now. The event's type says what has happened to it; one that waits may
+    have fewer units than before."""
 
     private = frozenset({"pickup_code"})
 

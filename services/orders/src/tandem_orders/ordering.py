@@ -7,7 +7,7 @@ sees what those before it have done. Nothing here reads a clock or writes anythi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,6 +19,7 @@ from tandem_orders.fulfillments import (
     HOLD,
     INITIAL,
     MAX_PARCELS,
+    NOT_BEGUN,
     RELEASED,
     REMINDER_AFTER,
     Fulfillment,
@@ -28,7 +29,9 @@ from tandem_orders.fulfillments import (
     LineQuantity,
     Parcel,
     carried,
+    legal_moves,
     moved,
+    without,
 )
 from tandem_orders.messages import OrderReport, units_by_line
 from tandem_orders.order_facts import (
@@ -59,7 +62,7 @@ class QuantityExceedsOrder(Conflict):
 
 
 class OrderNotCancellable(Conflict):
-    code, title = "ORDER_NOT_CANCELLABLE", "Units of the order are on their way already"
+    code, title = "ORDER_NOT_CANCELLABLE", "The order cannot be cancelled"
 
 
 class UnknownLine(Unprocessable):
@@ -220,23 +223,37 @@ def cancel(
     reason: str,
     occurred_at: datetime,
 ) -> OrderCancelled:
-    """Take units off, or, without `quantities`, the whole order.
+    """Take units off, or, without `quantities`, the whole order, as long as nobody has begun to
+    work on them.
 
     Raises OrderNotCancellable, QuantityExceedsOrder, UnknownLine.
     """
     order = draft.placed
     if quantities is None:
-        if any(one.fulfilled for one in order.counters.values()):
-            raise OrderNotCancellable(
-                "Cancel its fulfilments first, or name lines that are not on their way",
-                lines=_left(order),
-            )
-        quantities = open_lines(order)
-        if not quantities:
-            raise OrderNotCancellable("The order is cancelled already", lines=[])
+        quantities = _whole(order)
     else:
-        _check_open(order, quantities)
+        _check_left(order.cancellable, quantities, order.begun)
     return take_off(draft, cancellation_id, quantities, reason, occurred_at)
+
+
+def _whole(order: Order) -> tuple[LineQuantity, ...]:
+    """Return all units of an order of which none is on its way."""
+    left = cancellable_lines(order)
+    wanted = sum(line.quantity - line.cancelled for line in order.lines)
+    if not wanted:
+        raise OrderNotCancellable(
+            "All units of the order are cancelled already", lines=[], fulfillments=[]
+        )
+    if sum(one.quantity for one in left) < wanted:
+        why = _ways_out(order.begun) or ["Units of the order have come back already"]
+        if left:
+            why.append("What is in `lines` can be cancelled now")
+        raise OrderNotCancellable(
+            ". ".join(why),
+            lines=[one.model_dump() for one in left],
+            fulfillments=_named(order.begun),
+        )
+    return left
 
 
 def take_off(
@@ -246,6 +263,8 @@ def take_off(
     reason: str,
     occurred_at: datetime,
 ) -> OrderCancelled:
+    """Take units off an order, and out of the fulfilments that were to send them."""
+    _take_out(draft, quantities, occurred_at)
     order = draft.placed
     units = sum(one.quantity for one in quantities)
     left = sum(line.quantity - line.cancelled for line in order.lines) - units
@@ -261,33 +280,68 @@ def take_off(
     return fact
 
 
+def _take_out(draft: Draft, quantities: Sequence[LineQuantity], occurred_at: datetime) -> None:
+    """Leave units that are cancelled to no fulfilment: first those that none has, then those of
+    the newest that nobody has begun to work on. Its parcels stay with what stays of it."""
+    order = draft.placed
+    missing = units_by_line(quantities) - Counter(order.unsent)
+    for fulfillment in reversed(order.fulfillments):
+        taken = fulfillment.units & missing
+        if taken and fulfillment.state in NOT_BEGUN:
+            missing -= taken
+            changed(draft, without(fulfillment, taken, draft.now), fulfillment, occurred_at)
+
+
 def open_lines(order: Order) -> tuple[LineQuantity, ...]:
+    return _lines({line_id: one.open for line_id, one in order.counters.items()})
+
+
+def cancellable_lines(order: Order) -> tuple[LineQuantity, ...]:
+    return _lines(order.cancellable)
+
+
+def _lines(units: Mapping[str, int]) -> tuple[LineQuantity, ...]:
     return tuple(
-        LineQuantity(line_id=line_id, quantity=counters.open)
-        for line_id, counters in order.counters.items()
-        if counters.open
+        LineQuantity(line_id=line_id, quantity=count) for line_id, count in units.items() if count
     )
 
 
-def _left(order: Order) -> list[dict[str, Any]]:
-    return [one.model_dump() for one in open_lines(order)]
-
-
-def _check_open(order: Order, quantities: Sequence[LineQuantity]) -> None:
-    """Refuse lines the order does not have, and more units than are open."""
-    wanted: Counter[str] = Counter()
-    for one in quantities:
-        wanted[one.line_id] += one.quantity
-    counters = order.counters
-    for line_id, units in wanted.items():
-        if line_id not in counters:
+def _check_left(
+    left: Mapping[str, int],
+    quantities: Sequence[LineQuantity],
+    fulfillments: Iterable[Fulfillment],
+) -> None:
+    """Refuse lines that the order does not have, and more units than are left of one; name those
+    of the fulfilments that have the others."""
+    for line_id, units in units_by_line(quantities).items():
+        if line_id not in left:
             raise UnknownLine(f"The order has no line {line_id}", line_id=line_id)
-        if units > counters[line_id].open:
+        if units > left[line_id]:
+            holding = [one for one in fulfillments if line_id in one.units]
             raise QuantityExceedsOrder(
-                f"Line {line_id} has {counters[line_id].open} units left",
+                ". ".join([f"Line {line_id} has {left[line_id]} units left", *_ways_out(holding)]),
                 line_id=line_id,
-                available=counters[line_id].open,
+                available=left[line_id],
+                fulfillments=_named(holding),
             )
+
+
+def _ways_out(fulfillments: Iterable[Fulfillment]) -> list[str]:
+    """Say which fulfilments stand in the way, and what can be done about them."""
+    ways: dict[bool, list[str]] = {True: [], False: []}
+    for one in fulfillments:
+        can_end = "cancelled" in legal_moves(one)
+        ways[can_end].append(f"{one.id} ({one.type}, {one.state})")
+    said = []
+    if ways[True]:
+        said.append(f"The merchant can cancel {', '.join(ways[True])} first")
+    if ways[False]:
+        said.append(f"What left with {', '.join(ways[False])} can only be returned")
+    return said
+
+
+def _named(fulfillments: Iterable[Fulfillment]) -> list[dict[str, Any]]:
+    return [one.model_dump(include={"id", "type", "state"}) for one in fulfillments]
 
 
 # --- fulfilments ----------------------------------------------------------------------------------
@@ -306,7 +360,8 @@ def fulfil(  # noqa: PLR0913  what a fulfilment says
     order = draft.placed
     if len(order.fulfillments) >= MAX_FULFILLMENTS:
         raise TooManyFulfillments
-    _check_open(order, quantities)
+    left = {line_id: one.open for line_id, one in order.counters.items()}
+    _check_left(left, quantities, [one for one in order.fulfillments if one.state not in RELEASED])
     state = INITIAL[kind]
     fulfillment = Fulfillment(
         id=fulfillment_id,

@@ -152,6 +152,18 @@ class Order(Strict):
         }
 
     @property
+    def begun(self) -> tuple[Fulfillment, ...]:
+        """Its fulfilments that somebody works on, that are on their way, or that have arrived."""
+        return tuple(one for one in self.fulfillments if one.state not in RELEASED | NOT_BEGUN)
+
+    @property
+    def cancellable(self) -> dict[str, int]:
+        """Units that can be cancelled, by line id: the open ones, and those of fulfilments that
+        nobody has begun to work on."""
+        counters = self.model_copy(update={"fulfillments": self.begun}).counters
+        return {line_id: one.open for line_id, one in counters.items()}
+
+    @property
     def _fulfilled(self) -> Counter[str]:
         return _units(one for one in self.fulfillments if one.state not in RELEASED)
 

@@ -131,7 +131,7 @@ def list_orders(call: Call, query: contracts.OrderQuery) -> Answer[contracts.Ord
     ],
 )
 def cancel_order(call: Call, order_id: str, body: contracts.Cancel) -> Answer[contracts.OrderView]:
-    """Cancel lines, or the whole order, as long as the units are not on their way."""
+    """Cancel lines, or the whole order, as long as nobody has begun to work on the units."""
     outcome = orders.cancel_order(
         store(),
         order_id,
