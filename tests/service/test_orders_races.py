@@ -89,10 +89,10 @@ def test_a_writer_that_is_overtaken_for_ever_is_told_to_come_back(
         refusal(world.call(CANCEL), 503, "TRY_AGAIN")
 
 
-def test_the_last_unit_is_cancelled_or_sent_and_not_both(
+def test_the_last_unit_is_cancelled_or_handed_over_and_not_both(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    body = {"type": "ship", "lines": units({"2": 1})}
+    body = {"type": "in_store", "lines": units({"2": 1})}
     interfere(monkeypatch, before=lambda: world.call(FULFIL, body=body))
     problem = refusal(world.call(CANCEL), 409, "QUANTITY_EXCEEDS_ORDER")
     assert problem["available"] == 0

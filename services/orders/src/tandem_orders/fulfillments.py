@@ -84,6 +84,7 @@ class InvalidTransition(Conflict):
 
 class PickupCodeInvalid(Unprocessable):
     code, title = "PICKUP_CODE_INVALID", "The pickup code is missing or wrong"
+    field = "pickup_code"
 
 
 class LineQuantity(Strict):

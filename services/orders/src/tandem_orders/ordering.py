@@ -67,6 +67,7 @@ class OrderNotCancellable(Conflict):
 
 class UnknownLine(Unprocessable):
     code, title = "UNKNOWN_LINE", "The order has no such line"
+    field = "lines"
 
 
 class FulfillmentNotFound(Missing):

@@ -30,6 +30,7 @@ class PointsNotKnownYet(Conflict):
 
 class ExchangeInvalid(Unprocessable):
     code, title = "EXCHANGE_INVALID", "The exchange cannot be priced"
+    field = "exchange_for"
 
 
 class PlannedLine(Strict):
