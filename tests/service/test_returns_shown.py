@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tandem_core.clock import rfc3339
 from tests.service.conftest import Returns
 from tests.service.returns_service import euros, redemption
 
@@ -80,6 +81,7 @@ def test_a_return_that_has_ended_shows_no_money_and_no_points(returns: Returns, 
         returns.done(returns.command(return_id, end, {"reason": "no"}))
     back = returns.get(return_id)
     assert legs(back) == [("points", 0, "none"), ("card", 0, "none")]
+    assert back["closed_at"] == rfc3339(returns.now)
     assert (back["refund"]["points_restored"], back["refund"]["points_taken"]) == (0, 0)
 
 
