@@ -10,7 +10,7 @@ from tandem_orders.messages import ParcelReport
 from tandem_orders.scans import Scan
 from tandem_orders.shipment_changes import describe, record, recount
 from tandem_orders.shipment_views import display
-from tandem_orders.shipments import Shipment, blank, needs_refold, started, unseen, with_seen
+from tandem_orders.shipments import Shipment, blank, hear, needs_refold, unseen, with_seen
 from tandem_orders.zones import zone_of
 
 
@@ -26,14 +26,15 @@ class ParcelBook:
     def take(self, report: ParcelReport) -> None:
         (part,) = parts(self._known, report)
         assert part.generation == 1
-        before = started(self.shipment, part.starts_at)
-        after, _ = describe(before, part.report, self._now)
+        described, _ = describe(self.shipment, part.report, self._now)
+        listed = unseen(self.shipment, report.provider, report.scans)
+        fresh = [scan for scan in listed if scan.report_id not in self.reports]
+        after = hear(described, fresh)
         if needs_refold(self.shipment, after):
             after, _ = recount(after, list(self.reports.values()), self._now)
-        for scan in unseen(self.shipment, report.provider, report.scans):
-            if scan.report_id not in self.reports:
-                self.reports[scan.report_id] = scan
-                after, _ = record(after, scan, self._now)
+        for scan in fresh:
+            self.reports[scan.report_id] = scan
+            after, _ = record(after, scan, self._now)
         self.shipment = with_seen(after, report.provider, report.scans)
         self._known = [self.shipment]
 

@@ -25,9 +25,9 @@ from tandem_orders.shipments import (
     blank,
     counts,
     fold,
+    hear,
     needs_refold,
     refold,
-    started,
     unseen,
     with_seen,
 )
@@ -130,9 +130,13 @@ def deliver(shipment: Shipment, messages: Sequence[Sequence[Scan]]) -> tuple[Shi
     for message in messages:
         for provider in ("easypost", "aftership"):
             told = [one for one in message if one.provider == provider]
-            for scan in unseen(shipment, provider, told):
-                if scan.report_id in entries:
-                    continue
+            fresh = [
+                one for one in unseen(shipment, provider, told) if one.report_id not in entries
+            ]
+            before, shipment = shipment, hear(shipment, fresh)
+            if needs_refold(before, shipment):
+                shipment, _ = recount(shipment, list(entries.values()), NOW)
+            for scan in fresh:
                 entries[scan.report_id] = scan
                 shipment, _ = record(shipment, scan, NOW)
             shipment = with_seen(shipment, provider, told)
@@ -407,9 +411,9 @@ def lives(messages: Sequence[Sequence[Scan]]) -> tuple[list[Shipment], dict[int,
                 known.append(blank("ups", "1Z999", part.generation, part.starts_at))
             mine = entries.setdefault(part.generation, {})
             before = known[part.generation - 1]
-            after = started(before, part.starts_at)
+            after = hear(before, part.report.scans)
             if needs_refold(before, after):
-                after = refold(after, mine.values())
+                after = refold(after, list(mine.values()))
             mine.update((one.report_id, one) for one in part.report.scans)
             known[part.generation - 1] = fold(after, part.report.scans)
     return known, entries
@@ -446,3 +450,93 @@ def test_dividing_a_number_among_its_parcels_loses_nothing(
 
     kept = {one.report_id for mine in entries.values() for one in mine.values()}
     assert kept == {one.report_id for one in OLD + NEW}
+
+
+@st.composite
+def numbers(draw: st.DrawFn) -> list[Scan]:
+    """What was ever scanned under one number: days to months lie between, labels anywhere."""
+    days, history = 0, []
+    for _ in range(draw(st.integers(1, 7))):
+        days += draw(st.sampled_from([0, 1, 1, 2, 3, 20, 60, 89, 91, 130]))
+        status = draw(
+            st.sampled_from(
+                [S.LABEL_CREATED, S.LABEL_CREATED, S.PICKED_UP, S.DELIVERED, S.RETURNED]
+            )
+        )
+        at = START + timedelta(days=days, hours=draw(st.sampled_from([0, 1])))
+        raw = f"easypost:{status}"
+        history.append(
+            Scan(provider="easypost", occurred_at=at, precision="second", status=status, raw=raw)
+        )
+    return history
+
+
+@st.composite
+def number_arrivals(draw: st.DrawFn) -> tuple[list[Scan], list[list[Scan]]]:
+    history = draw(numbers())
+    queue = [
+        *draw(st.permutations(history)),
+        *draw(st.lists(st.sampled_from(history), max_size=3)),
+    ]
+    cuts = sorted(draw(st.lists(st.integers(0, len(queue)), max_size=6)))
+    edges = [0, *cuts, len(queue)]
+    return history, [queue[start:end] for start, end in itertools.pairwise(edges)]
+
+
+def current(messages: Sequence[Sequence[Scan]]) -> dict[str, object]:
+    """What is seen of the parcel that has the number now, but for what is quarantined."""
+    known, entries = lives(messages)
+    view = display(known[-1], entries[len(known)].values(), NOW)
+    seen = view.model_dump(exclude={"id", "generation"})
+    return {**seen, "scans": [row for row in view.scans if not row.quarantined]}
+
+
+def own_by_the_book(history: Sequence[Scan]) -> list[Scan]:
+    """Leave out what is older than the label. Written without the module."""
+    dates = [one.occurred_at for one in history if one.occurred_at]
+    labels = [one.occurred_at for one in history if one.status is S.LABEL_CREATED]
+    kept = [one for one in labels if one]
+    if not kept:
+        return list(history)
+    is_recycled = max(kept) > min(dates) + timedelta(days=90)
+    label = max(kept) if is_recycled else min(kept)
+    floor = label - timedelta(hours=48)
+    return [one for one in history if one.occurred_at and one.occurred_at >= floor]
+
+
+@given(number_arrivals())
+def test_what_is_seen_of_a_number_is_a_function_of_what_was_scanned_under_it(
+    arrival: tuple[list[Scan], list[list[Scan]]],
+) -> None:
+    history, messages = arrival
+    own = own_by_the_book(history)
+
+    shown = current(messages)
+
+    assert shown == current([history])
+    assert shown["scans"] == list(display(fold(PARCEL, own), own, NOW).scans)
+    known, _ = lives(messages)
+    assert known[-1].status is by_the_book(own)
+    assert known[-1].delivered_at is None or known[-1].delivered_at in {
+        one.occurred_at for one in own
+    }
+
+
+@given(number_arrivals())
+def test_a_message_that_comes_again_changes_nothing_of_a_number(
+    arrival: tuple[list[Scan], list[list[Scan]]],
+) -> None:
+    _, messages = arrival
+    known, entries = lives(messages)
+
+    assert current([*messages, *messages]) == current(messages)
+    assert all(counts(known[-1], one) is False for one in old_of(known, entries))
+
+
+def old_of(known: Sequence[Shipment], entries: dict[int, dict[str, Scan]]) -> list[Scan]:
+    return [
+        one
+        for generation, mine in entries.items()
+        for one in mine.values()
+        if generation < len(known)
+    ]

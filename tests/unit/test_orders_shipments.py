@@ -34,6 +34,7 @@ from tandem_orders.shipments import (
     due_at,
     expires_at,
     fold,
+    hear,
     needs_refold,
     stale_since,
     status_at,
@@ -361,16 +362,30 @@ def test_scans_of_an_earlier_parcel_are_shown_and_do_not_count() -> None:
 
 def test_a_label_date_that_comes_after_the_scans_reopens_what_they_had_closed() -> None:
     old = scan(S.DELIVERED, after(days=-60))
-    before, _ = record(fold(PARCEL, JOURNEY[:2]), old, NOW)
+    before, _ = record(fold(PARCEL, JOURNEY[1:2]), old, NOW)
     assert before.status is S.DELIVERED
 
     labelled, _ = register(before, Registration(label_created_at=START), NOW)
     assert needs_refold(before, labelled)
-    recounted, fact = recount(labelled, [old, *JOURNEY[:2]], NOW)
+    recounted, fact = recount(labelled, [old, *JOURNEY[1:2]], NOW)
 
     assert recounted.status is S.PICKED_UP
     assert fact is not None
     assert (fact.previous_status, fact.status, fact.scan) == (S.DELIVERED, S.PICKED_UP, None)
+
+
+def test_a_delivery_that_is_another_one_now_is_told_also_when_the_status_stands() -> None:
+    old = scan(S.DELIVERED, after(days=-60))
+    before = fold(PARCEL, [old, *JOURNEY[1:]])
+    assert before.delivered_at == after(days=-60)
+
+    labelled, _ = register(before, Registration(label_created_at=START), NOW)
+    recounted, fact = recount(labelled, [old, *JOURNEY[1:]], NOW)
+
+    assert (recounted.status, recounted.delivered_at) == (S.DELIVERED, after(50))
+    assert fact is not None
+    assert (fact.type, fact.changed, fact.delivered_at) == ("shipment.updated", False, after(50))
+    assert recount(recounted, [old, *JOURNEY[1:]], NOW) == (recounted, None)
 
 
 def test_a_label_date_before_all_scans_needs_no_second_reading() -> None:
@@ -380,16 +395,61 @@ def test_a_label_date_before_all_scans_needs_no_second_reading() -> None:
     assert not needs_refold(before, labelled)
 
 
-def test_a_label_scan_alone_never_discards_an_earlier_delivery() -> None:
-    """A published sample of EasyPost has its delivery two days before its own label."""
-    odd = [scan(S.DELIVERED, after(days=-2, hours=-5)), scan(S.LABEL_CREATED, after(0))]
-
-    assert fold(PARCEL, odd).status is S.DELIVERED
-    assert [part.generation for part in generations.parts([], said(*odd))] == [1]
-
-
 def said(*scans: Scan, **more: Any) -> ParcelReport:
     return ParcelReport(provider="easypost", scans=scans, **more)
+
+
+@pytest.mark.parametrize(("hours", "quarantined"), [(48, False), (49, True)])
+def test_what_was_scanned_two_days_before_the_label_is_another_parcels(
+    hours: int, quarantined: bool
+) -> None:
+    """A published sample of EasyPost has its delivery two days before its label: not its own."""
+    early = scan(S.DELIVERED, after(hours=-hours))
+
+    assert [part.generation for part in generations.parts([], said(early, *JOURNEY[:2]))] == [1]
+    view = seen_as(early, *JOURNEY[:2])
+
+    assert view.status is (S.PICKED_UP if quarantined else S.DELIVERED)
+    assert (S.DELIVERED in view.milestones) is not quarantined
+    assert [row.quarantined for row in view.scans] == [False, False, quarantined]
+    assert view.proof_of_delivery is None or not quarantined
+
+
+def test_a_label_that_is_scanned_late_or_again_discards_nothing_of_its_own_parcel() -> None:
+    """Manifests and hand-overs to a post say on the way what a label says at first."""
+    again = scan(S.LABEL_CREATED, after(days=9))
+    view = seen_as(*JOURNEY, again)
+
+    assert view.status is S.DELIVERED
+    assert view.milestones[S.LABEL_CREATED] == START
+    assert not any(row.quarantined for row in view.scans)
+
+
+def test_a_label_that_a_merchant_tells_of_stands_before_those_that_were_scanned() -> None:
+    told, _ = register(PARCEL, Registration(label_created_at=START), START)
+    late = scan(S.LABEL_CREATED, after(days=9))
+
+    assert seen_as(*JOURNEY[1:], late, shipment=told).status is S.DELIVERED
+    assert fold(told, [*JOURNEY[1:], late]).counts_from == after(hours=-48)
+
+
+def test_of_a_number_that_was_given_out_again_the_newest_label_counts() -> None:
+    new_first = fold(PARCEL, JOURNEY[:2])
+
+    [part] = generations.parts([new_first], said(*OLD))
+    heard = hear(new_first, OLD)
+
+    assert part.generation == 1
+    assert (new_first.counts_from, heard.counts_from) == (after(hours=-48), after(hours=-48))
+    assert fold(heard, OLD).summary == new_first.summary
+
+
+def test_dates_that_change_nothing_need_no_second_reading() -> None:
+    heard = fold(PARCEL, JOURNEY[1:])
+
+    assert not needs_refold(heard, hear(heard, JOURNEY[:1]))
+    assert not needs_refold(heard, hear(heard, JOURNEY))
+    assert needs_refold(heard, hear(heard, [scan(S.LABEL_CREATED, after(days=9))]))
 
 
 OLD = tuple(
@@ -417,6 +477,20 @@ def test_ninety_silent_days_make_the_difference(days: int, generation: int) -> N
     [part] = generations.parts([first], said(scan(S.LABEL_CREATED, after(days=days))))
 
     assert part.generation == generation
+
+
+def test_whoever_is_heard_of_first_after_a_long_silence_is_not_the_old_parcel() -> None:
+    """Its label may come after its first scan, and after an order was found for it."""
+    scanned = fold(PARCEL, (*OLD, JOURNEY[1]))
+    ordered, _ = register(fold(PARCEL, OLD), Registration(link=Link(order_id="ord_1")), START)
+
+    for known in (scanned, ordered):
+        [part] = generations.parts([known], said(*JOURNEY[:1]))
+
+        assert part.generation == 1
+        heard = hear(known, part.report.scans)
+        assert needs_refold(known, heard)
+        assert heard.counts_from == after(hours=-48)
 
 
 def test_a_history_of_both_parcels_is_divided_and_what_is_new_goes_with_the_new_one() -> None:

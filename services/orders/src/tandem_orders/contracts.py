@@ -504,9 +504,11 @@ class ShipmentHeard(Heard):
 
     @property
     def moves_orders(self) -> bool:
-        """Tell whether orders must look: at a new status, or at earlier evidence of a delivery."""
-        evidence = self.scan.occurred_at if self.scan else None
-        return self.changed or (evidence is not None and evidence == self.delivered_at)
+        """Tell whether orders must look: at a new status, or at other evidence of a delivery (an
+        earlier scan, or other scans that count)."""
+        if self.changed or self.delivered_at is None:
+            return self.changed
+        return self.scan is None or self.scan.occurred_at == self.delivered_at
 
 
 class ReturnParcelAdded(Heard):

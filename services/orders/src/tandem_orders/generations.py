@@ -4,33 +4,34 @@
     ----x--x---x--x--|.................................[48 h]|--x--x--->
        generation n                                   starts_at   generation n + 1
 
-A label opens the next generation when nothing was heard for 90 days before it. `starts_at`, 48
-hours before the label, is where scans are divided. This module divides what is said of a number;
-what each parcel makes of its part is not its concern. `known` are always the number's parcels from
-the first to the newest.
+A label opens the next generation when nothing was heard for 90 days before it, and nothing after it
+yet. `starts_at`, 48 hours before the label, is where scans are divided. Where the new parcel was
+heard of first, there is one generation, and what is said of the old one is quarantined in it (see
+labels): how many generations there are depends on the order of arrival, what counts for the newest
+does not.
+
+This module divides what is said of a number; what each parcel makes of its part is not its concern.
+`known` are always the number's parcels from the first to the newest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from tandem_core.clock import Instant
 from tandem_core.values import Strict
+from tandem_orders.labels import LABEL_TOLERANCE, RECYCLED_AFTER, labels_of
 from tandem_orders.messages import ParcelReport
 from tandem_orders.scans import Scan
-from tandem_orders.shipments import LABEL_TOLERANCE, Shipment
-from tandem_orders.statuses import ShipmentStatus
-
-RECYCLED_AFTER = timedelta(days=90)
+from tandem_orders.shipments import Shipment, heard_at
 
 
 class Part(Strict):
     """What a message says of one parcel.
 
-    `starts_at` is to be joined into that parcel with `shipments.started` (None changes nothing).
-    Above 1, and not yet known, the generation is to be announced to the one before it with
-    `shipment_changes.recycle`.
+    Above 1, and not yet known, the generation begins at `starts_at` and is to be announced to the
+    one before it, as that is after its own part, with `shipment_changes.recycle`.
     """
 
     generation: int
@@ -94,34 +95,22 @@ def to_register(
 def _starts(known: Sequence[Shipment], report: ParcelReport) -> list[datetime | None]:
     """Return from when on scans belong to each generation, as far as message and parcels tell."""
     starts: list[datetime | None] = [one.starts_at for one in known] or [None]
-    label = _label(known, report)
+    scanned = labels_of(report.scans).newest_at
+    label = max(filter(None, (report.label_created_at, scanned)), default=None)
     if label is None:
         return starts
     start = label - LABEL_TOLERANCE
-    newest = known[-1].summary if known else None
-    first, last = (newest.first_at, newest.last_at) if newest else (None, None)
-    continues = first is not None and last is not None and first < start <= last
-    before = [scan.occurred_at for scan in report.scans if scan.occurred_at]
-    if last:
-        before.append(last)
-    silent_since = max((at for at in before if at < start), default=None)
-    if continues or silent_since is None or label - silent_since <= RECYCLED_AFTER:
-        return starts
-    if not known or (last and last < start):
-        return [*starts, start]
-    # The newest parcel is the label's own, and now we hear of an earlier one.
-    return [*starts[:-1], max(filter(None, (starts[-1], start)))]
-
-
-def _label(known: Sequence[Shipment], report: ParcelReport) -> datetime | None:
-    """Return the newest label date that anybody told, or that was scanned."""
-    dates = [
-        scan.occurred_at for scan in report.scans if scan.status is ShipmentStatus.LABEL_CREATED
-    ]
+    heard = [scan.occurred_at for scan in report.scans if scan.occurred_at]
     if known:
-        dates.append(known[-1].summary.milestones.get(ShipmentStatus.LABEL_CREATED))
-        dates.append(known[-1].label_created_at)
-    return max(filter(None, (report.label_created_at, *dates)), default=None)
+        last = heard_at(known[-1]) if known[-1].summary.last_at else None
+        if last is None or last >= start:
+            # The newest parcel is the label's own; it knows itself what is older than that.
+            return starts
+        heard.append(last)
+    silent_since = max((at for at in heard if at < start), default=None)
+    if silent_since is None or label - silent_since <= RECYCLED_AFTER:
+        return starts
+    return [*starts, start]
 
 
 def _generation(starts: Sequence[datetime | None], at: datetime) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 from tandem_core.clock import Instant
 from tandem_core.values import Strict
 from tandem_orders.estimates import Forecast, forecast, promise
+from tandem_orders.labels import Labels, unite
 from tandem_orders.messages import Estimate, ParcelReport
 from tandem_orders.places import Place
 from tandem_orders.scans import Scan
@@ -57,7 +58,11 @@ class Registration(Strict):
 def record(
     shipment: Shipment, scan: Scan, received_at: datetime
 ) -> tuple[Shipment, ShipmentChange]:
-    """Add one report that is not recorded yet. The fact's type follows from the new status."""
+    """Add one report that is not recorded yet. The fact's type follows from the new status.
+
+    Let the parcel `hear` all reports of a message first, and `recount` when it needs a refold: the
+    label of one may decide whether others count.
+    """
     if shipment.erased:
         scan = scan.model_copy(update={"signed_by": None})
     after = fold(shipment, (scan,))
@@ -138,10 +143,10 @@ def recount(
 ) -> tuple[Shipment, ShipmentChange | None]:
     """Compute the state again from all reports, since others count now than before.
 
-    The fact is None when the status stands.
+    The fact is None when the status stands, and the delivery when there is one.
     """
     after = refold(shipment, reports)
-    if after.status is shipment.status:
+    if (after.status, after.delivered_at) == (shipment.status, shipment.delivered_at):
         return after, None
     return after, _change(shipment, after, occurred_at=at)
 
@@ -224,6 +229,7 @@ def _particulars(shipment: Shipment, told: Registration | ParcelReport) -> dict[
     places = () if shipment.erased else (shipment.destination, told.destination)
     return {
         "label_created_at": _earliest(shipment.label_created_at, told.label_created_at),
+        "labels": unite(shipment.labels, Labels(newest_at=told.label_created_at)),
         "destination": max(filter(None, places), key=_fullness, default=None),
         "service": max(
             filter(None, (shipment.service, told.service)),

@@ -22,6 +22,7 @@ from tandem_core.ids import derived_id
 from tandem_core.problems import Conflict
 from tandem_core.values import Strict
 from tandem_orders.estimates import Estimates, OnTime, on_time
+from tandem_orders.labels import Labels, labels_of, unite
 from tandem_orders.places import Place
 from tandem_orders.scans import Scan
 from tandem_orders.statuses import ENDED, HANDED_OVER, TOUCHED, Reason, ShipmentStatus
@@ -30,8 +31,6 @@ from tandem_orders.summaries import Peak, Summary, join, summary_of
 MAX_LINKS = 20
 MAX_PROVIDERS = 4
 
-# How long before its label a parcel may have been scanned: clocks and dates are that wrong.
-LABEL_TOLERANCE = timedelta(hours=48)
 EXPIRES_AFTER = timedelta(days=30)
 STALE_AFTER_HOURS = 72
 LABEL_STALE_AFTER_HOURS = 120
@@ -79,7 +78,8 @@ class Shipment(Strict):
     """The state of a parcel's head: bounded, and all that a decision needs.
 
     `starts_at` is set where the number belonged to another parcel before. `label_created_at` is
-    what a merchant or a provider tells of the label, never a scan. `registered_at` is when somebody
+    what a merchant or a provider tells of the label, never a scan; `labels` spans all labels and
+    all reports, also those that do not count. `registered_at` is when somebody
     first told us of the parcel without a scan. `erased`: nothing personal is kept of it, nor of
     what is said of it from then on. Build one with `blank`.
     """
@@ -94,6 +94,7 @@ class Shipment(Strict):
     is_return: bool = False
     service: str | None = None
     label_created_at: Instant | None = None
+    labels: Labels = Labels()
     destination: Place | None = None
     registered_at: Instant | None = None
     estimates: Estimates = Estimates()
@@ -170,9 +171,7 @@ class Shipment(Strict):
     @property
     def counts_from(self) -> datetime | None:
         """Reports dated before this belong to another parcel: shown, but never counted."""
-        label = self.label_created_at
-        bounds = (self.starts_at, label - LABEL_TOLERANCE if label else None)
-        return max(filter(None, bounds), default=None)
+        return self.labels.counts_from(self.label_created_at, self.starts_at)
 
 
 def blank(
@@ -188,12 +187,6 @@ def blank(
     )
 
 
-def started(shipment: Shipment, starts_at: datetime | None) -> Shipment:
-    """Learn from when on the number is this parcel's. Ask `needs_refold` afterwards."""
-    start = max(filter(None, (shipment.starts_at, starts_at)), default=None)
-    return shipment.model_copy(update={"starts_at": start})
-
-
 # The join.
 
 
@@ -203,26 +196,31 @@ def counts(shipment: Shipment, scan: Scan) -> bool:
     return floor is None or scan.occurred_at is None or scan.occurred_at >= floor
 
 
-def fold(shipment: Shipment, reports: Iterable[Scan]) -> Shipment:
-    """Add reports. The same set gives the same state, however it is cut and ordered."""
+def hear(shipment: Shipment, reports: Iterable[Scan]) -> Shipment:
+    """Learn the dates of reports, which may decide what counts. Ask `needs_refold` afterwards."""
+    return shipment.model_copy(update={"labels": unite(shipment.labels, labels_of(reports))})
+
+
+def fold(shipment: Shipment, reports: Sequence[Scan]) -> Shipment:
+    """Add reports. The same set gives the same state, however it is cut and ordered, as long as
+    `needs_refold` is heeded."""
+    after = hear(shipment, reports)
     return _with_summary(
-        shipment,
-        join(shipment.summary, summary_of(one for one in reports if counts(shipment, one))),
+        after, join(after.summary, summary_of(one for one in reports if counts(after, one)))
     )
 
 
-def refold(shipment: Shipment, reports: Iterable[Scan]) -> Shipment:
+def refold(shipment: Shipment, reports: Sequence[Scan]) -> Shipment:
     """Compute the summary again from all reports, after `counts_from` has moved."""
     return fold(_with_summary(shipment, Summary()), reports)
 
 
 def needs_refold(before: Shipment, after: Shipment) -> bool:
     """Tell whether other reports count now than did before. Only then all have to be read."""
-    old, new = before.counts_from, after.counts_from
-    if old == new:
-        return False
-    first = after.summary.first_at
-    return old is not None or (first is not None and new is not None and first < new)
+    old, new = before.counts_from or _UNDATED, after.counts_from or _UNDATED
+    counted, heard = before.summary.first_at, before.labels.heard_at
+    first = counted if old < new else heard
+    return first is not None and min(old, new) <= first < max(old, new)
 
 
 def _with_summary(shipment: Shipment, summary: Summary) -> Shipment:

@@ -20,8 +20,8 @@ from tandem_orders.shipments import (
     Shipment,
     blank,
     due_at,
+    hear,
     needs_refold,
-    started,
     unseen,
     with_seen,
 )
@@ -135,11 +135,10 @@ def register(  # noqa: PLR0913
             if claimed is None:
                 store.claim_key(origin, shipment_id)
             return _as_registered(recorded, origin)
-        before = started(loaded.shipment, starts_at)
-        after, fact = shipment_changes.register(before, told, now)
+        after, fact = shipment_changes.register(loaded.shipment, told, now)
         facts: list[tuple[ShipmentFact, Key | None]] = []
         if fact is None:
-            fact = _registered_again(before, told, now)
+            fact = _registered_again(loaded.shipment, told, now)
         facts.append((fact, key))
         after = _recounted(store, loaded, after, facts, now)
         claims = creation_claim(origin, shipment_id) if claimed is None else []
@@ -180,6 +179,9 @@ def report_parcel(store: Store, report: ParcelReport, origin: Origin, now: datet
     def attempt() -> None:
         known, recorded = store.parcels_of(carrier, number, newest[:_LOOKED_FOR])
         for part in generations.parts([one.shipment for one in known], report):
+            if 1 < part.generation > len(known):
+                # It is announced to the one before it, which may just have got its part.
+                known, _ = store.parcels_of(carrier, number)
             loaded = _generation(
                 store, known, carrier, number, part.generation, part.starts_at, origin, now
             )
@@ -199,12 +201,12 @@ def _report_part(  # noqa: PLR0913
     now: datetime,
 ) -> None:
     report = part.report
-    before = started(loaded.shipment, part.starts_at)
-    after, described = shipment_changes.describe(before, report, now)
+    after, described = shipment_changes.describe(loaded.shipment, report, now)
     facts: list[tuple[ShipmentFact, Key | None]] = [(described, None)] if described else []
-    after = _recounted(store, loaded, after, facts, now)
     fresh = _fresh(store, loaded, part, recorded, looked_for)
-    for scan in fresh[:_WRITTEN_AT_ONCE]:
+    written = fresh[:_WRITTEN_AT_ONCE]
+    after = _recounted(store, loaded, hear(after, written), facts, now)
+    for scan in written:
         after, change = shipment_changes.record(after, scan, now)
         facts.append((change, scan_key(after.id, scan)))
     if not facts:
