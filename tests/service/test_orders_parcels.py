@@ -260,6 +260,9 @@ def test_a_parcel_registered_for_an_order_carries_what_is_left(orders: Orders) -
         again = orders.call("POST", "/shipments", body, key="k")
     assert (again.body, again.replayed) == (first.body, True)
     assert orders.call("POST", "/shipments", body, key="other").body == first.body
+    orders.pump()
+    planned = [one for one in orders.timeline() if one["type"] == "shipment.registered"]
+    assert len(planned) == 1
 
 
 def test_a_parcel_is_found_by_its_number_as_anybody_writes_it(orders: Orders) -> None:

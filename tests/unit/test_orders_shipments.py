@@ -388,6 +388,15 @@ def test_a_delivery_that_is_another_one_now_is_told_also_when_the_status_stands(
     assert recount(recounted, [old, *JOURNEY[1:]], NOW) == (recounted, None)
 
 
+def test_a_registration_of_a_parcel_that_was_known_to_be_the_orders_says_so() -> None:
+    link, exact = Link(order_id="ord_1"), Link(order_id="ord_1", fulfillment_id="ful_1")
+    once, first = register(PARCEL, Registration(link=link), NOW)
+    _, second = register(once, Registration(link=exact), NOW)
+    _, other = register(once, Registration(link=Link(order_id="ord_2")), NOW)
+
+    assert [fact.again for fact in (first, second, other) if fact] == [False, True, False]
+
+
 def test_a_label_date_before_all_scans_needs_no_second_reading() -> None:
     before = fold(PARCEL, JOURNEY)
     labelled, _ = register(before, Registration(label_created_at=START), NOW)

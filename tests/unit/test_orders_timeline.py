@@ -634,6 +634,8 @@ def test_a_parcel_is_announced_or_told_as_far_as_it_is() -> None:
     new = entry_of(parcel(ShipmentStatus.PENDING, "shipment.registered", changed=False))
     assert new is not None
     assert sentence(new, "en") == "A DHL Express parcel is planned for your order."
+    again = parcel(ShipmentStatus.PENDING, "shipment.registered", changed=False, again=True)
+    assert entry_of(again) is None
     under_way = entry_of(parcel(ShipmentStatus.IN_TRANSIT, "shipment.registered", changed=False))
     assert under_way is not None
     assert sentence(under_way, "en") == "Your parcel is on the move."

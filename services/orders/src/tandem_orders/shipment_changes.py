@@ -103,11 +103,16 @@ def register(
     return after, ShipmentRegistered(
         **_common(shipment, after, at),
         link=told.link,
+        again=_is_known(shipment, told.link),
         destination=None if shipment.erased else told.destination,
         label_created_at=told.label_created_at,
         service=told.service,
         registered_at=at,
     )
+
+
+def _is_known(shipment: Shipment, link: Link | None) -> bool:
+    return link.order_id in shipment.order_ids if link else shipment.registered_at is not None
 
 
 def describe(

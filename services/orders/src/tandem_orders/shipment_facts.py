@@ -59,12 +59,16 @@ class ShipmentFact(Strict):
 
 
 class ShipmentRegistered(ShipmentFact):
-    """Somebody told of a parcel, or of one more order that it carries: `link`."""
+    """Somebody told of a parcel, or of one more order that it carries: `link`.
+
+    `again` marks one that was known to carry the order: at most its fulfilment is news.
+    """
 
     type = "shipment.registered"
     private = frozenset({"destination"})
 
     link: Link | None = None
+    again: bool = False
     destination: Place | None = None
     label_created_at: Instant | None = None
     service: str | None = None

@@ -357,6 +357,8 @@ def _parcel(envelope: Envelope, data: Reading) -> _Said | None:
     """Tell of a parcel's new status, and of none again."""
     status = _status(data)
     if envelope.type == "shipment.registered":
+        if data.flag("again"):
+            return None
         if status not in HANDED_OVER and not data.flag("is_return"):
             return _Said("shipment.registered", {"carrier": data.name("carrier")})
     elif not has_new_status(data):

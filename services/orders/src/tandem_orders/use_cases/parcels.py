@@ -155,7 +155,8 @@ def _registered_again(shipment: Shipment, told: Registration, now: datetime) -> 
     forgotten = shipment.model_copy(update={"links": (), "registered_at": None})
     _, fact = shipment_changes.register(forgotten, told, now)
     assert fact is not None  # noqa: S101  registered_at alone is new
-    return fact.model_copy(update={"order_ids": shipment.order_ids, "links": shipment.named_links})
+    known = {"order_ids": shipment.order_ids, "links": shipment.named_links, "again": True}
+    return fact.model_copy(update=known)
 
 
 def _as_registered(item: Item, origin: Origin) -> Registered:
