@@ -164,7 +164,7 @@ def test_keys_are_the_callers_own(world: World) -> None:
 def test_a_refused_command_leaves_its_key_to_a_better_one(world: World) -> None:
     with nothing_changes(world.returns):
         body = {"lines": [{"line_id": "1", "quantity": 2, "condition": "as_new"}]}
-        refusal(world.call(RECEIVE, body=body, key="k"), 409, "INVALID_TRANSITION")
+        refusal(world.call(RECEIVE, body=body, key="k"), 409, "RETURN_EXCEEDS_PURCHASE")
     assert world.call(RECEIVE, key="k").status == 200
 
 
