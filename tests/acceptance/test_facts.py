@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +137,7 @@ def test_a_documented_redaction_forgets_the_orders_that_it_names(
 # --- EasyPost -------------------------------------------------------------------------------------
 
 
-def test_a_webhook_whose_delivery_is_older_than_its_label(data: Path, orders: Sender) -> None:
+def test_the_webhook_of_a_delivered_parcel(data: Path, orders: Sender) -> None:
     row = named("easypost/tracking-webhook.json")
     tracker = content(data, row)["result"]
     orders.service.now = datetime(2014, 11, 25, tzinfo=UTC)
@@ -146,18 +146,14 @@ def test_a_webhook_whose_delivery_is_older_than_its_label(data: Path, orders: Se
 
     parcel = orders.parcel("UPS", tracker["tracking_code"])
     delivered = tracker["tracking_details"][-1]
-    label = tracker["tracking_details"][0]
-    assert (label["status"], delivered["status"]) == ("pre_transit", "delivered")
-    # By more than 48 hours: it is shown, as the delivery of an earlier parcel with this number,
-    # whatever the provider makes of it.
-    apart = datetime.fromisoformat(label["datetime"]) - datetime.fromisoformat(
-        delivered["datetime"]
-    )
-    assert apart == timedelta(days=2, hours=3, minutes=32, seconds=6)
-    assert tracker["status"] == "delivered"
-    assert (parcel["carrier"], parcel["status"]) == ("ups", "out_for_delivery")
-    assert parcel["proof_of_delivery"] is None
-    assert [one["status"] for one in parcel["scans"] if one["quarantined"]] == ["delivered"]
+    # Dated two days before the label, but after the tracker was made: it stays its delivery.
+    assert delivered["datetime"] == min(one["datetime"] for one in tracker["tracking_details"])
+    assert tracker["created_at"] < delivered["datetime"]
+    assert (parcel["carrier"], parcel["status"]) == ("ups", tracker["status"])
+    assert parcel["proof_of_delivery"] == {
+        "delivered_at": instant(delivered["datetime"]),
+        "signed_by": tracker["signed_by"],
+    }
     assert parcel["edd"]["latest"] == {"from_date": "2014-11-27", "to_date": "2014-11-27"}
     told = {(instant(one["datetime"]), one["message"]) for one in tracker["tracking_details"]}
     assert {(one["occurred_at"], one["description"]) for one in parcel["scans"]} == told

@@ -127,6 +127,31 @@ def test_an_event_of_easypost_is_its_tracker() -> None:
     assert scan.place == Place(city="RENO", region="NV", postal_code="89501", country="US")
 
 
+@pytest.mark.parametrize(
+    ("made", "days", "since"),
+    [
+        # As EasyPost's own test trackers are: the delivery is dated before the label.
+        (1, {"delivered": 2, "pre_transit": 5, "in_transit": 6}, 1),
+        (4, {"delivered": 2, "pre_transit": 5}, 4),
+        # A tracker that was made after its label says nothing of it.
+        (6, {"delivered": 2, "pre_transit": 5}, None),
+        (1, {"pre_transit": 5, "in_transit": 6}, None),
+        (1, {"in_transit": 2}, None),
+        (None, {"delivered": 2, "pre_transit": 5}, None),
+    ],
+)
+def test_easypost_has_known_a_parcel_since_its_tracker_was_made(
+    made: int | None, days: dict[str, int], since: int | None
+) -> None:
+    def on(day: int | None) -> str | None:
+        return day and f"2026-03-{day:02}T12:00:00Z"
+
+    history = [detail(status, datetime=on(day)) for status, day in days.items()]
+    report = one(easypost.SENDER, tracker(*history, created_at=on(made)))
+    told = report.label_created_at
+    assert (told and told.day) == since
+
+
 @pytest.mark.parametrize("status", easypost.STATUSES)
 def test_every_status_of_easypost_has_its_meaning(status: str) -> None:
     (scan,) = one(easypost.SENDER, tracker(detail(status))).scans

@@ -9,7 +9,8 @@ not its business.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from tandem_core.signatures import Headers
@@ -121,10 +122,27 @@ def _report(tracker: Mapping[str, Any], number: str) -> ParcelReport:
         reported_at=zones.dated(text(tracker.get("updated_at"))).occurred_at,
         # The local day where there is one: the other is the same day, seen from UTC.
         estimate=tracking.estimate([days[0] or days[1]]),
+        label_created_at=_known_since(tracker, scans),
         destination=destination,
         service=text(detail.get("service")),
         is_return=tracker.get("is_return") is True,
     )
+
+
+def _known_since(tracker: Mapping[str, Any], scans: Sequence[Scan]) -> datetime | None:
+    """Return when a tracker was made, where it was before its label was scanned and scans are from
+    before that, too (as those of EasyPost's own test trackers): they are the parcel's all the same.
+    """
+    made = zones.dated(text(tracker.get("created_at"))).occurred_at
+    dates = [scan.occurred_at for scan in scans if scan.occurred_at]
+    labels = [
+        scan.occurred_at
+        for scan in scans
+        if scan.occurred_at and scan.status is ShipmentStatus.LABEL_CREATED
+    ]
+    if made is None or not labels:
+        return None
+    return made if max(made, min(dates)) < min(labels) else None
 
 
 def _scan(one: Mapping[str, Any], carrier: str | None, destination: Place | None) -> Scan:
