@@ -144,7 +144,7 @@ def test_easypost_has_known_a_parcel_since_its_tracker_was_made(
     made: int | None, days: dict[str, int], since: int | None
 ) -> None:
     def on(day: int | None) -> str | None:
-        return day and f"2026-03-{day:02}T12:00:00Z"
+        return f"2026-03-{day:02}T12:00:00Z" if day else None
 
     history = [detail(status, datetime=on(day)) for status, day in days.items()]
     report = one(easypost.SENDER, tracker(*history, created_at=on(made)))
