@@ -569,10 +569,18 @@ def test_staff_override_what_the_policy_does_not_allow(returns: Returns) -> None
     line = quote["lines"][0]
     assert (line["eligible"], line["decision"]) == (True, "approved")
     assert {"OUTSIDE_WINDOW", "OVERRIDDEN"} <= {one["code"] for one in line["explanation"]}
-    opened = returns.open(quote["id"], role="staff", subject="amy")
-    assert (opened.status, opened.body["override_reason"]) == (201, "goodwill")
+    # Whoever executes it, it was her decision.
+    opened = returns.open(quote["id"], role="customer", subject="cus_1")
+    assert (opened.status, opened.body["override_reason"], opened.body["decided_by"]) == (
+        201,
+        None,
+        None,
+    )
+    shown = returns.get(opened.body["id"], role="staff")
+    assert (shown["override_reason"], shown["decision_reason"]) == ("goodwill", "goodwill")
+    assert shown["decided_by"] == "staff:amy"
     (entry,) = [one for one in returns.journal() if one.type == "return.requested"]
-    assert entry.origin.actor == "staff:amy"
+    assert entry.origin.actor == "customer:cus_1"
 
 
 # --- called off, forgotten, taken up again --------------------------------------------------------

@@ -213,9 +213,10 @@ class LabelView(Strict):
 
 
 class ReturnView(Strict):
-    """`decision_reason` is what a person has said who approved, rejected or called it off, and
-    `decided_by` who that was. Customers are told the reason of a rejection alone, and never by
-    whom. `closed_at` is when it ended, in whatever way; null while it goes on, also again."""
+    """`decision_reason` is what a person has said who let it pass against the policy
+    (`override_reason`), approved it, rejected it or called it off, and `decided_by` who that was.
+    Customers are told the reason of a rejection alone, and never by whom. `closed_at` is when it
+    ended, in whatever way; null while it goes on, also again."""
 
     id: str
     order_id: str

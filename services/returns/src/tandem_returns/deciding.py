@@ -78,6 +78,7 @@ class Request:
     begun_in: str
     store_id: str | None
     label_wanted: bool = False
+    override_by: str | None = None
     withdrawal_id: str | None = None
 
 
@@ -119,6 +120,8 @@ def _requested(draft: Draft, asked: Request) -> Return:
         gift=case.gift,
         statutory=case.statutory,
         override=case.override,
+        decision_reason=case.override,
+        decided_by=asked.override_by,
         requested_at=draft.now,
         quoted_at=case.at,
         ship_by=asked.verdict.ship_by,

@@ -40,6 +40,8 @@ class WantedLine(Strict):
 
 
 class Quote(Strict):
+    """`override_by` is who lets pass what the policy does not allow."""
+
     quote_id: str
     order_id: str
     customer_id: Reference | None = None
@@ -50,4 +52,5 @@ class Quote(Strict):
     plan: Plan
     exchange_for: tuple[ExchangeLine, ...] = ()
     expires_at: Instant
+    override_by: str | None = None
     withdrawal_id: str | None = None

@@ -249,8 +249,8 @@ class ReturnData(Strict):
     """What is kept of a return. `channel` is where the order was placed, `begun_in` where its
     return was begun, `location_id` where units of it were taken in last, if that has a name.
 
-    `decision_reason` is why it was approved, rejected or called off, and `decided_by` by whom;
-    both are None where the policy has decided.
+    `decision_reason` is why it was let pass, approved, rejected or called off, and `decided_by` by
+    whom; both are None where the policy has decided.
     """
 
     return_id: str

@@ -151,6 +151,7 @@ def quote_return(call: Call, body: contracts.QuoteRequest) -> Answer[contracts.Q
         exchange_for=body.exchange_for,
         gift=body.gift,
         override=body.override_reason,
+        override_by=call.principal.actor if body.override_reason else None,
     )
     given = quotes.give_quote(
         store(), wish, call.origin(), call.now, check=_check_order(call.principal)

@@ -161,7 +161,7 @@ def return_view(
         label=label,
         gift=back.gift,
         statutory=back.statutory,
-        override_reason=back.override,
+        override_reason=None if to_customer else back.override,
         decision_reason=None if is_internal else back.decision_reason,
         decided_by=None if to_customer else back.decided_by,
     )

@@ -34,6 +34,7 @@ class Wish:
     gift: bool = False
     statutory: bool = False
     override: str | None = None
+    override_by: str | None = None
     withdrawal_id: str | None = None
 
 
@@ -99,6 +100,7 @@ def quoted(store: Store, book: Book, wish: Wish, quote_id: str, now: datetime) -
         plan=value,
         exchange_for=exchange_for,
         expires_at=now + timedelta(minutes=policy.quote_minutes),
+        override_by=wish.override_by,
         withdrawal_id=wish.withdrawal_id,
     )
 

@@ -156,6 +156,7 @@ def _request(
         begun_in=origin.channel,
         store_id=quote.store_id,
         label_wanted=address is not None and quote.case.method == "mail",
+        override_by=quote.override_by,
         withdrawal_id=quote.withdrawal_id,
     )
 
